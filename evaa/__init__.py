@@ -1,0 +1,1 @@
+"""What EVAA knows: the interview, the plug-ins, the simulators, the commands."""

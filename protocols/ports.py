@@ -1,0 +1,193 @@
+"""The interfaces that plug-ins implement: the interviewer and the session store."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from protocols.records import Lease, SessionRecord, Stage
+
+# --- the interviewer --------------------------------------------------------------------------------------------
+
+
+class TurnBrief(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an interviewer is told for one turn.
+
+    `words` is what the user said since the last reply. `follow_ups_left` of 0 means that this reply closes the stage,
+    whatever the interviewer decides. `next_stage` is None in the last stage. `established` is what is known of this
+    stage. `history` is the chat so far, as `Answer.history` and `Interviewer.exchange` gave it. `interrupted` says
+    that the user cut the last reply short.
+    """
+
+    session_id: str
+    turn: int
+    stage: Stage
+    position: int
+    total_stages: int
+    follow_ups_used: int
+    follow_ups_left: int
+    next_stage: Stage | None
+    established: dict[str, str]
+    words: str
+    history: tuple[str, ...]
+    interrupted: bool = False
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens that a provider counted; zero where there is no provider."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer.
+
+    `text` is what the user sees: it equals the joined pieces that went to the sink. `wants_next` is the interviewer's
+    opinion only. `history` is this exchange in the chat history's own form. `followed_protocol` is False when the
+    model left out or garbled its control lines.
+    """
+
+    text: str
+    wants_next: bool
+    facts: dict[str, str]
+    history: tuple[str, ...]
+    model: str
+    usage: Usage = Usage()
+    followed_protocol: bool = True
+
+
+class AnswerSink(Protocol):
+    """Where an interviewer reports while it works. Every method returns at once and may be called from any loop."""
+
+    def requested(self) -> None:
+        """The request is about to leave for the provider."""
+        ...
+
+    def text(self, piece: str) -> None:
+        """The next visible piece of the answer."""
+        ...
+
+    def restarted(self, reason: str) -> None:
+        """What came so far is void; the answer begins anew (after a failure in mid-answer, or with another model)."""
+        ...
+
+
+class InterviewerFailed(Exception):
+    """An interviewer could not answer.
+
+    `passing` tells whether the same request may succeed later; `retry_after_s` is the provider's own word on when.
+    The message names no secret and none of the user's words.
+    """
+
+    def __init__(self, message: str, *, passing: bool, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.passing = passing
+        self.retry_after_s = retry_after_s
+
+
+class Interviewer(Protocol):
+    """Answers the user, one turn at a time. Stateless: all it needs is in the brief."""
+
+    name: str
+
+    async def answer(self, brief: TurnBrief, sink: AnswerSink) -> Answer:
+        """Return the answer, having reported its pieces to `sink`. Raises `InterviewerFailed`.
+
+        Cancellation stops the request; nothing reaches the sink afterwards.
+        """
+        ...
+
+    def exchange(self, words: str, reply: str) -> tuple[str, ...]:
+        """Return the chat history's form of an exchange that did not go as answered (cut short, or completed by EVAA).
+
+        With empty `words` it is what the interviewer said unasked: the opening question.
+        """
+        ...
+
+
+# --- the session store ------------------------------------------------------------------------------------------
+
+
+class StoreError(Exception):
+    """Base of what a store raises."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached or did not answer in time; nothing is known to be wrong with the request."""
+
+
+class SessionExists(StoreError):
+    """`create` found the session already there."""
+
+
+class VersionConflict(StoreError):
+    """`save` expected another version than the stored one."""
+
+
+class LeaseLost(StoreError):
+    """The lease token is no longer the session's: another owner has taken it over. Also raised if it is gone."""
+
+
+class LeaseHeld(StoreError):
+    """Another owner holds the lease and no take-over was asked for."""
+
+
+class RecordTooLarge(StoreError):
+    """The store cannot hold a record of this size."""
+
+
+class SessionStore(Protocol):
+    """Where sessions and stages live. One instance serves the process; all methods are safe to call concurrently.
+
+    A save that was cancelled is never in doubt: the call returns only when its outcome is known. Every method may
+    raise `StoreUnavailable`.
+    """
+
+    name: str
+
+    async def create(self, record: SessionRecord, owner: str, ttl_s: float) -> Lease:
+        """Store a new session at version 0, owned by `owner`. Raises `SessionExists`."""
+        ...
+
+    async def acquire(self, session_id: str, owner: str, ttl_s: float, *, take_over: bool = True) -> Lease | None:
+        """Take the session's lease; None if there is no such session.
+
+        The newest owner wins: with `take_over` another owner's lease ends at once, and its token is refused from then
+        on. Without it, raises `LeaseHeld` while that lease has not expired. An owner that holds it already keeps its
+        token.
+        """
+        ...
+
+    async def renew(self, lease: Lease, ttl_s: float) -> None:
+        """Extend the lease by `ttl_s` from now, on the store's clock. Raises `LeaseLost`."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Give the lease up, if it is still ours; the token is kept, so that the next owner's is larger."""
+        ...
+
+    async def load(self, session_id: str) -> SessionRecord | None:
+        """Return the session as last saved; None if there is none."""
+        ...
+
+    async def save(self, record: SessionRecord, lease: Lease) -> SessionRecord:
+        """Replace the stored session if it has `record.version` and the lease's token; return it as stored.
+
+        The returned record's version is one higher. When this returns, the session survives a crash of the process
+        and a loss of power. Raises `VersionConflict`, `LeaseLost`, `RecordTooLarge`.
+        """
+        ...
+
+    async def stages(self) -> tuple[Stage, ...]:
+        """Return the stages that new sessions begin with, in their order; empty before the first seeding."""
+        ...
+
+    async def replace_stages(self, stages: Sequence[Stage]) -> None:
+        """Put these stages in place of the stored ones, all or nothing. Running sessions keep what they began with."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, then release every resource. Idempotent."""
+        ...
