@@ -74,7 +74,7 @@ class AudioFormat(msgspec.Struct, frozen=True, rename="camel"):
     channels: int | None = None
 
 
-class Start(ClientFrame, tag="start"):
+class Start(ClientFrame, frozen=True, tag="start"):
     """Binds the connection to a session, and declares the audio that will come."""
 
     session_id: str | None = None
@@ -83,34 +83,34 @@ class Start(ClientFrame, tag="start"):
     replay: bool = False
 
 
-class Text(ClientFrame, tag="text"):
+class Text(ClientFrame, frozen=True, tag="text"):
     """What the user typed."""
 
     text: str
     id: str | None = None
 
 
-class Audio(ClientFrame, tag="audio"):
+class Audio(ClientFrame, frozen=True, tag="audio"):
     """The next bytes of the recording."""
 
     data: bytes
 
 
-class EndOfSpeech(ClientFrame, tag="endOfSpeech"):
+class EndOfSpeech(ClientFrame, frozen=True, tag="endOfSpeech"):
     """Push-to-talk was released: finish the utterance now."""
 
 
-class Interrupt(ClientFrame, tag="interrupt"):
+class Interrupt(ClientFrame, frozen=True, tag="interrupt"):
     """Stop generating; what was said so far stays."""
 
 
-class Export(ClientFrame, tag="export"):
+class Export(ClientFrame, frozen=True, tag="export"):
     """Asks for the BRD as a file."""
 
     format: Literal["markdown", "html", "docx", "json", "n8n"]
 
 
-class Ping(ClientFrame, tag="ping"):
+class Ping(ClientFrame, frozen=True, tag="ping"):
     """Answered by `Pong` with the same `t`."""
 
     t: Any = None
@@ -212,7 +212,7 @@ class TurnCancelled(ServerFrame, tag="turnCancelled"):
     reason: Literal["interrupted", "resumed", "superseded"]
 
 
-class Warning_(ServerFrame, tag="warning"):
+class WarningFrame(ServerFrame, tag="warning"):
     """EVAA goes on, but with less."""
 
     code: ErrorCode
@@ -220,7 +220,7 @@ class Warning_(ServerFrame, tag="warning"):
     retryable: bool
 
 
-class Error(ServerFrame, tag="error"):
+class ErrorFrame(ServerFrame, tag="error"):
     """Something that the client sent was refused, or something failed."""
 
     code: ErrorCode
@@ -330,7 +330,7 @@ class PlainDialect:
         """A reply or an error in the three promised keys; None for every other frame."""
         if isinstance(frame, Reply):
             return _ENCODER.encode(_PlainReply(frame.response, frame.next_stage, frame.next_stage_data)).decode()
-        if isinstance(frame, Error):
+        if isinstance(frame, ErrorFrame):
             return _ENCODER.encode(_PlainError(_PlainProblem(frame.code, frame.message, frame.retryable))).decode()
         return None
 

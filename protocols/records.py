@@ -17,7 +17,7 @@ class Record(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Base of everything stored: frozen, camelCase on the outside, defaults left out."""
 
 
-class Stage(Record):
+class Stage(Record, frozen=True):
     """One stage of the interview.
 
     `opening` is the stage's first question. `follow_ups` are the questions that the scripted interviewer asks, in
@@ -34,7 +34,7 @@ class Stage(Record):
     follow_ups: tuple[str, ...] = ()
 
 
-class TurnRecord(Record):
+class TurnRecord(Record, frozen=True):
     """One utterance of the user's and what became of it.
 
     `reply` is what was delivered of the answer: all of it (`answered`), a part (`interrupted`) or nothing (`pending`:
@@ -53,7 +53,7 @@ class TurnRecord(Record):
     closed_stage: bool = False
 
 
-class Interview(Record):
+class Interview(Record, frozen=True):
     """Where an interview stands. `stage_index` equals `len(stages)` once the last stage has closed.
 
     `stages` is the set that the session began with, so that editing the stages never moves a running interview.
@@ -77,7 +77,7 @@ class Interview(Record):
         return "interviewing" if self.stage_index < len(self.stages) else "drafting"
 
 
-class SessionRecord(Record):
+class SessionRecord(Record, frozen=True):
     """One session as it is stored.
 
     `messages` is the agent's own chat history, oldest first: the JSON text of one Pydantic AI message each. `version`
@@ -92,7 +92,7 @@ class SessionRecord(Record):
     version: int = 0
 
 
-class Lease(Record):
+class Lease(Record, frozen=True):
     """Who owns a session. `token` is the fencing token: it grows with each change of owner, and never goes back."""
 
     session_id: str
