@@ -69,6 +69,10 @@ class AnswerSink(Protocol):
         """The next visible piece of the answer."""
         ...
 
+    def received(self) -> None:
+        """The last byte of the answer has come from the provider."""
+        ...
+
     def restarted(self, reason: str) -> None:
         """What came so far is void; the answer begins anew (after a failure in mid-answer, or with another model)."""
         ...

@@ -1,0 +1,70 @@
+"""The writer's mailbox: frames on their way to the client, each kind with its own overflow policy.
+
+- Deltas of one turn that wait are joined into one; they can be withdrawn with their turn.
+- Replies, errors and all the rest are never dropped.
+- The outbox is bounded: a client that lets it fill up does not read, and is closed (4413).
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import trio
+
+from protocols.frontend import Delta, Reply, ServerFrame
+
+MAX_FRAMES = 256
+
+
+class Outbox:
+    """Bounded; `put` never blocks and never raises, so that it may be called from anywhere.
+
+    `on_taken` is called with each frame at the moment when the writer takes it: from then on it cannot be withdrawn.
+    """
+
+    def __init__(self, *, tells_deltas: bool, max_frames: int = MAX_FRAMES) -> None:
+        self.on_taken: Callable[[ServerFrame], None] | None = None
+        self.is_closed = False
+        self.has_overflowed = False
+        self._tells_deltas = tells_deltas
+        self._max_frames = max_frames
+        self._frames: deque[ServerFrame] = deque()
+        self._writer = trio.lowlevel.ParkingLot()
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def put(self, frame: ServerFrame) -> None:
+        """Queue a frame. Over the bound, the outbox is marked as overflowed and takes nothing more."""
+        if isinstance(frame, Delta):
+            if not self._tells_deltas:
+                return
+            last = self._frames[-1] if self._frames else None
+            if isinstance(last, Delta) and last.turn == frame.turn:
+                last.text += frame.text
+                return
+        if self.has_overflowed or len(self._frames) >= self._max_frames:
+            self.has_overflowed = True
+        else:
+            self._frames.append(frame)
+        self._writer.unpark()
+
+    def withdraw(self, turn: int) -> None:
+        """Take back the deltas and the reply of `turn` that still wait."""
+        kept = [frame for frame in self._frames if not (isinstance(frame, Delta | Reply) and frame.turn == turn)]
+        self._frames = deque(kept)
+
+    def close(self) -> None:
+        """No more will come: `take` returns None once the rest is taken."""
+        self.is_closed = True
+        self._writer.unpark()
+
+    async def take(self) -> ServerFrame | None:
+        """Wait for the next frame; None when the outbox is closed and empty. For one writer."""
+        while not self._frames:
+            if self.is_closed or self.has_overflowed:
+                return None
+            await self._writer.park()
+        frame = self._frames.popleft()
+        if self.on_taken is not None:
+            self.on_taken(frame)
+        return frame

@@ -1,0 +1,195 @@
+"""The persistence actor: what happened in, durable out. Storage is never on the way of a reply."""
+
+import random
+from typing import Protocol
+
+import msgspec
+import structlog
+import trio
+
+from actors.supervisor import EndSession
+from protocols.frontend import CloseCode
+from protocols.messages import Message, Save, Saved, StoreTroubled
+from protocols.ports import LeaseLost, SessionStore, StoreError, StoreUnavailable
+from protocols.records import Lease, SessionRecord
+
+TAKEN_OVER = "this session was opened by a newer connection"
+
+
+class PersistenceLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the lease lasts, how saves are retried, and how long a session's end may wait for the store (s)."""
+
+    lease_ttl_s: float = 15.0
+    renew_every_s: float = 5.0
+    first_back_off_s: float = 0.1
+    max_back_off_s: float = 5.0
+    last_save_s: float = 2.0
+
+
+class Spill(Protocol):
+    """Where a state goes that the store could not take, until it is replayed."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything waits to be replayed; cheap."""
+        ...
+
+    async def replay(self, store: SessionStore, owner: str, ttl_s: float) -> object:
+        """Bring what waits into the store, under the leases that it was owned by."""
+        ...
+
+    async def append(self, record: SessionRecord, lease: Lease | None) -> None:
+        """Keep the state durably, to be saved when the store is back."""
+        ...
+
+
+class SaveSlot:
+    """Persistence's mailbox: holds one state, the newest; a newer one replaces it, since it contains the older.
+
+    It outlives the actors on both sides: what was put in is not lost when one of them is restarted. `version` is the
+    stored version that the next save expects.
+    """
+
+    def __init__(self, record: SessionRecord) -> None:
+        self.latest = Save(record, 0)
+        self.version = record.version
+        self.saved_revision = 0
+        self.is_closed = False
+        self._waiter = trio.lowlevel.ParkingLot()
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether the newest state is not durable yet."""
+        return self.latest.revision > self.saved_revision
+
+    def put(self, save: Save) -> None:
+        """Replace the state that waits. Never blocks."""
+        self.latest = save
+        self._waiter.unpark()
+
+    def close(self) -> None:
+        """No more will come."""
+        self.is_closed = True
+        self._waiter.unpark()
+
+    async def wait(self) -> None:
+        """Wait until there is something to save, or the slot is closed."""
+        while not (self.is_unsaved or self.is_closed):
+            await self._waiter.park()
+
+
+class Persistence:
+    """Saves the newest state, retrying with back-off while the store is away, and keeps the lease.
+
+    Ends the session with 4409 when another owner has taken the lease. What is unsaved when it ends, whatever the
+    reason, is saved within `last_save_s`, or spilled.
+    """
+
+    def __init__(
+        self,
+        slot: SaveSlot,
+        store: SessionStore,
+        lease: Lease,
+        agent: trio.MemorySendChannel[Message],
+        spill: Spill,
+        limits: PersistenceLimits,
+    ) -> None:
+        self._slot = slot
+        self._store = store
+        self._lease = lease
+        self._agent = agent
+        self._spill = spill
+        self._limits = limits
+        self._is_troubled = False
+        self._log = structlog.get_logger(actor="persistence", session_id=lease.session_id)
+
+    async def run(self) -> None:
+        """Save until stopped. Cancellation still saves or spills what waits."""
+        try:
+            renew_at = trio.current_time() + self._limits.renew_every_s
+            while not (self._slot.is_closed and not self._slot.is_unsaved):
+                with trio.move_on_at(renew_at):
+                    await self._slot.wait()
+                if self._slot.is_unsaved:
+                    await self._save_patiently()
+                if trio.current_time() >= renew_at:
+                    await self._renew()
+                    renew_at = trio.current_time() + self._limits.renew_every_s
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._save_last()
+
+    def stop(self) -> None:
+        """Save what is there, then return."""
+        self._slot.close()
+
+    async def _save_patiently(self) -> None:
+        back_off_s = self._limits.first_back_off_s
+        while True:
+            try:
+                await self._save_latest()
+            except StoreUnavailable as error:
+                await self._tell_trouble(error, back_off_s)
+                await trio.sleep(back_off_s * random.uniform(0.5, 1.0))
+                back_off_s = min(back_off_s * 2, self._limits.max_back_off_s)
+            else:
+                return
+
+    async def _save_latest(self) -> None:
+        begun = trio.current_time()
+        try:
+            revision = await self._save_once()
+        except LeaseLost:
+            raise EndSession(CloseCode.TAKEN_OVER, TAKEN_OVER) from None
+        if self._is_troubled:
+            self._is_troubled = False
+            self._log.info("store.recovered")
+        await self._tell(Saved(revision, trio.current_time() - begun))
+
+    async def _save_once(self) -> int:
+        """Save the newest state, however many came since the last save; return its revision."""
+        save = self._slot.latest
+        record = msgspec.structs.replace(save.record, version=self._slot.version)
+        try:
+            stored = await self._store.save(record, self._lease)
+        except LeaseLost:
+            self._slot.saved_revision = save.revision  # the session is its new owner's; there is nothing to spill
+            raise
+        self._slot.version = stored.version
+        self._slot.saved_revision = save.revision
+        return save.revision
+
+    async def _tell_trouble(self, error: StoreUnavailable, back_off_s: float) -> None:
+        self._log.warning("store.retrying", reason=str(error), back_off_s=back_off_s)
+        if not self._is_troubled:
+            self._is_troubled = True
+            await self._tell(StoreTroubled())
+
+    async def _tell(self, message: Message) -> None:
+        if not self._slot.is_closed:  # a stopped agent empties its mailbox no more
+            await self._agent.send(message)
+
+    async def _renew(self) -> None:
+        try:
+            await self._store.renew(self._lease, self._limits.lease_ttl_s)
+        except LeaseLost:
+            raise EndSession(CloseCode.TAKEN_OVER, TAKEN_OVER) from None
+        except StoreUnavailable as error:
+            self._log.warning("store.retrying", reason=str(error), back_off_s=self._limits.renew_every_s)
+
+    async def _save_last(self) -> None:
+        """The last chance: save within the bound, or else spill."""
+        with trio.move_on_after(self._limits.last_save_s):
+            while self._slot.is_unsaved:
+                try:
+                    await self._save_once()
+                except StoreUnavailable:
+                    await trio.sleep(self._limits.first_back_off_s)
+                except StoreError as error:
+                    self._log.error("store.refused", reason=type(error).__name__)
+                    break
+        if self._slot.is_unsaved:
+            record = msgspec.structs.replace(self._slot.latest.record, version=self._slot.version)
+            await self._spill.append(record, self._lease)
+            self._slot.saved_revision = self._slot.latest.revision
+            self._log.error("store.spilled")

@@ -1,0 +1,206 @@
+"""One connected session: its mailboxes, its actors, their order."""
+
+import time
+from collections import deque
+from functools import partial
+
+import msgspec
+import structlog
+import trio
+
+from actors.agent import Agent, DrainAsked
+from actors.connection import Binding, Connection, Heartbeat, Reader, Writer
+from actors.outbox import Outbox
+from actors.persistence import Persistence, PersistenceLimits, SaveSlot, Spill
+from actors.supervisor import Actor, ChildSpec, EndSession, RestartBudget, Supervisor
+from evaa.interview.engine import TurnEngine
+from evaa.interview.stages import default_stages
+from protocols.frontend import CloseCode, ErrorFrame
+from protocols.messages import Effect, Message
+from protocols.ports import Interviewer, SessionExists, SessionStore, StoreUnavailable
+from protocols.records import Interview, Lease, SessionRecord
+
+MAILBOX_MESSAGES = 64
+STORE_AWAY = "The session cannot be loaded, since the store cannot be reached; trying again"
+
+
+class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds on one session, in seconds."""
+
+    persistence: PersistenceLimits = PersistenceLimits()
+    restarts: int = 3
+    restarts_within_s: float = 10.0
+    store_patience_s: float = 10.0
+    writer_grace_s: float = 2.0
+    release_s: float = 1.0
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """The plug-ins that sessions share, and who this process is as an owner of sessions."""
+
+    store: SessionStore
+    interviewer: Interviewer
+    spill: Spill
+    owner: str
+
+
+class Session:
+    """A bound connection and the actors that serve it.
+
+    `end` and `drain` may be called at any time, before `run` too; `finished` is set when everything is saved or
+    spilled and the WebSocket is closed.
+    """
+
+    def __init__(self, connection: Connection, binding: Binding, services: Services, limits: SessionLimits) -> None:
+        self.finished = trio.Event()
+        self._connection = connection
+        self._session_id = binding.session_id
+        self._replay = binding.replay
+        self._first = deque(binding.first)
+        self._services = services
+        self._limits = limits
+        self._outbox = Outbox(tells_deltas=connection.dialect.tells_deltas)
+        self._to_agent, self._agent_mailbox = trio.open_memory_channel[Message](MAILBOX_MESSAGES)
+        self._supervisor = Supervisor(
+            self._children(), RestartBudget(limits.restarts, limits.restarts_within_s), session_id=self._session_id
+        )
+        self._slot: SaveSlot
+        self._lease: Lease | None = None
+        self._is_resumed = False
+        self._has_greeted = False
+        self._log = structlog.get_logger(session_id=self._session_id)
+
+    def end(self, code: int, reason: str) -> None:
+        """End the session; what was said is saved. Returns at once."""
+        self._supervisor.end(code, reason)
+
+    def drain(self) -> None:
+        """Let the live turn finish, then end with 1001. Returns at once."""
+        try:
+            self._to_agent.send_nowait(DrainAsked())
+        except trio.WouldBlock:
+            self.end(CloseCode.GOING_AWAY, "the server is going away; reconnect")
+
+    async def run(self) -> None:
+        """Load or begin the session, serve it to its end, close the connection. Raises nothing but bugs' errors.
+
+        Cancellation ends it at once: what waits is saved or spilled within the persistence actor's bound.
+        """
+        end = EndSession(CloseCode.SESSION_FAILED, "the session failed; reconnect to resume it")
+        begun = trio.current_time()
+        try:
+            end = await self._serve()
+        except trio.Cancelled:
+            end = EndSession(CloseCode.GOING_AWAY, "the server is going away; reconnect")
+            raise
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._release()
+                await self._connection.close(end.code, end.reason)
+            self._to_agent.close()
+            self._agent_mailbox.close()
+            self.finished.set()
+            lasted_s = round(trio.current_time() - begun, 3)
+            self._log.info("session.closed", code=end.code, reason=end.reason, lasted_s=lasted_s)
+
+    async def _serve(self) -> EndSession:
+        try:
+            with trio.fail_after(self._limits.store_patience_s):
+                record = await self._open_record()
+        except trio.TooSlowError:
+            return EndSession(CloseCode.OVERLOADED, "the store cannot be reached; try again later")
+        except EndSession as end:
+            return end
+        self._slot = SaveSlot(record)
+        self._log.info(
+            "session.opened",
+            dialect=self._connection.dialect.name,
+            resumed=self._is_resumed,
+            turns=len(record.interview.turns),
+            stage=record.interview.stage_index + 1,
+        )
+        return await self._supervisor.run()
+
+    async def _open_record(self) -> SessionRecord:
+        """Load the session, or begin it; waits for a store that is away, telling the client so once."""
+        is_told = False
+        while True:
+            try:
+                return await self._load_or_create()
+            except StoreUnavailable as error:
+                back_off_s = self._limits.persistence.first_back_off_s
+                self._log.warning("store.retrying", reason=str(error), back_off_s=back_off_s)
+                if not is_told:
+                    is_told = True
+                    frame = ErrorFrame(code="storage_unavailable", message=STORE_AWAY, retryable=True)
+                    await self._connection.send(frame)
+                await trio.sleep(back_off_s)
+
+    async def _load_or_create(self) -> SessionRecord:
+        store, owner, ttl_s = self._services.store, self._services.owner, self._limits.persistence.lease_ttl_s
+        if self._services.spill.is_waiting:
+            # Before the lease moves on: what an earlier session spilled is still under its own.
+            await self._services.spill.replay(store, owner, ttl_s)
+        while True:
+            self._lease = await store.acquire(self._session_id, owner, ttl_s)
+            if self._lease is not None and (record := await store.load(self._session_id)) is not None:
+                self._is_resumed = True
+                return record
+            stages = await store.stages() or default_stages()
+            now_ms = time.time_ns() // 1_000_000
+            opening = self._services.interviewer.exchange("", stages[0].opening)
+            record = SessionRecord(self._session_id, Interview(stages), now_ms, now_ms, messages=opening)
+            try:
+                self._lease = await store.create(record, owner, ttl_s)
+            except SessionExists:
+                continue  # another process was faster
+            return record
+
+    def _children(self) -> list[ChildSpec]:
+        # Each is built when it starts: by then the slot and the lease are there.
+        last_save_s = self._limits.persistence.last_save_s
+        return [
+            ChildSpec("persistence", self._build_persistence, stop_grace_s=last_save_s),
+            ChildSpec("agent", self._build_agent, depends_on=frozenset({"persistence"})),
+            ChildSpec("writer", self._build_writer, stop_grace_s=self._limits.writer_grace_s),
+            ChildSpec("heartbeat", partial(Heartbeat, self._connection)),
+            ChildSpec("reader", self._build_reader),
+        ]
+
+    def _build_persistence(self) -> Actor:
+        assert self._lease is not None
+        services = self._services
+        return Persistence(
+            self._slot, services.store, self._lease, self._to_agent, services.spill, self._limits.persistence
+        )
+
+    def _build_agent(self) -> Actor:
+        return Agent(
+            self._slot,
+            self._outbox,
+            self._agent_mailbox,
+            self._services.interviewer,
+            reply_acknowledges=not self._connection.dialect.tells_deltas,
+            greeting=self._greet,
+        )
+
+    def _build_writer(self) -> Actor:
+        return Writer(self._connection, self._outbox, self._to_agent)
+
+    def _build_reader(self) -> Actor:
+        return Reader(self._connection, self._session_id, self._outbox, self._to_agent, self._first)
+
+    def _greet(self, engine: TurnEngine) -> list[Effect]:
+        now = trio.current_time()
+        if self._has_greeted:
+            return engine.resume_after_crash(now=now)
+        self._has_greeted = True
+        return engine.greet(resumed=self._is_resumed, replay=self._replay, now=now)
+
+    async def _release(self) -> None:
+        if self._lease is not None:
+            with trio.move_on_after(self._limits.release_s):
+                try:
+                    await self._services.store.release(self._lease)
+                except StoreUnavailable as error:
+                    self._log.warning("store.retrying", reason=str(error), back_off_s=None)

@@ -1,0 +1,460 @@
+"""The life of a turn, sans-I/O: what the agent actor is told goes in, what it should do comes out.
+
+Theory of operation. At most one turn is live. It moves through these phases:
+
+    asking ──Answered──▶ replying ──ReplyTaken──▶ leaving ──ReplyWritten──▶ (committed, over)
+      │                     │
+      └──── new utterance, interrupt ────▶ (cut short, over)
+
+- `asking`: the interviewer works; its pieces go to the outbox as deltas as they come.
+- `replying`: the whole reply waits for the writer (or, in a dialect in which the reply is the acknowledgement, for
+  the user's words to be durable). It can still be withdrawn.
+- `leaving`: the writer has taken the reply for the socket; it can no longer be withdrawn. What the user says now
+  waits until the reply is written.
+
+The state changes, and is saved, at two points: when the user said something (write-ahead, while the interviewer is
+already being asked) and when a reply ended: delivered, or cut short with what the writer had taken of it by then.
+Everything that comes from a turn carries its number, and what does not belong to the live turn is ignored.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from evaa.interview import reducer, views
+from protocols.frontend import (
+    Completion,
+    Delta,
+    ErrorCode,
+    ErrorFrame,
+    Reply,
+    ServerFrame,
+    StageData,
+    Timing,
+    TurnCancelled,
+    TurnStarted,
+    WarningFrame,
+)
+from protocols.messages import (
+    Answered,
+    AnswerFailed,
+    Ask,
+    DeltaTaken,
+    Effect,
+    InterruptAsked,
+    Message,
+    ReplayAsked,
+    ReplyPiece,
+    ReplyReceived,
+    ReplyRestarted,
+    ReplyTaken,
+    ReplyWritten,
+    Requested,
+    Said,
+    Save,
+    Saved,
+    Send,
+    StopAsking,
+    StoreTroubled,
+    TurnCompleted,
+    Withdraw,
+)
+from protocols.ports import Answer
+from protocols.records import Interview, SessionRecord, Source, TurnRecord
+
+MAX_WAITING = 16
+"""Utterances that may wait while a reply is leaving; one more is refused."""
+
+GOODBYE = "Thank you, that is everything I need. I will now write up what we have gathered."
+AFTERWARDS = "Our interview is complete, and what you told me is saved. Your summary is on its way."
+NOT_ACKNOWLEDGED = "The store cannot be reached: what you say now is answered but not safely kept until it is back"
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The live turn. `taken` is what the writer took of it; `streamed` what was sent of it in all."""
+
+    number: int
+    source: Source
+    client_id: str | None
+    heard_at: float
+    phase: Literal["asking", "replying", "leaving"] = "asking"
+    requested_at: float | None = None
+    first_piece_at: float | None = None
+    received_at: float | None = None
+    streamed: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+    answer: Answer | None = None
+    reply: Reply | None = None
+
+
+@dataclass(slots=True)
+class _Unacknowledged:
+    """An utterance that is acknowledged once `revision` is durable."""
+
+    revision: int
+    turn: int
+    source: Source
+    client_id: str | None
+
+
+class TurnEngine:
+    """One session's interview in motion.
+
+    `exchange` gives the chat history's form of what was said (see `Interviewer.exchange`). `reply_acknowledges` is
+    true for a dialect without `turnStarted`: there a reply waits until the user's words are durable, or until the
+    client has been told that nothing is. `wall_ms` tells the time for what is stored.
+    """
+
+    def __init__(
+        self,
+        record: SessionRecord,
+        *,
+        exchange: Callable[[str, str], tuple[str, ...]],
+        reply_acknowledges: bool,
+        wall_ms: Callable[[], int],
+        revision: int = 0,
+    ) -> None:
+        self.record = record
+        self.revision = revision
+        self._exchange = exchange
+        self._reply_acknowledges = reply_acknowledges
+        self._wall_ms = wall_ms
+        self._turn: _Turn | None = None
+        self._waiting: deque[Said] = deque()
+        self._unacknowledged: deque[_Unacknowledged] = deque()
+        self._store_troubled = False
+        self._store_s: float | None = None
+        self._effects: list[Effect] = []
+
+    def __repr__(self) -> str:
+        turn = f"turn {self._turn.number} {self._turn.phase}" if self._turn else "no turn"
+        interview = self.record.interview
+        return f"<TurnEngine {interview.status} stage {interview.stage_index + 1} {turn} revision {self.revision}>"
+
+    @property
+    def idle(self) -> bool:
+        """Whether no turn is live and nobody waits."""
+        return self._turn is None and not self._waiting
+
+    def greet(self, *, resumed: bool, replay: bool, now: float) -> list[Effect]:
+        """The connection is bound: where the session stands, and the reply that is owed, or else the last one."""
+        self._send(views.ready(self.record, resumed=resumed, replay=replay))
+        interview = self.record.interview
+        if reducer.owes_reply(interview):
+            owed = interview.turns[-1]
+            self._send(_turn_started(owed.turn, owed.source, owed.client_id))
+            self._begin(owed, heard_at=now)
+        else:
+            self._send(views.last_reply(interview))
+        return self._drain()
+
+    def resume_after_crash(self, *, now: float) -> list[Effect]:
+        """The agent was restarted in mid-session: give the owed reply, and say what may be missing."""
+        interview = self.record.interview
+        if reducer.owes_reply(interview):
+            owed = interview.turns[-1]
+            self._send(TurnCancelled(turn=owed.turn, reason="superseded"))
+            self._begin(owed, heard_at=now)
+        self._refuse("internal", "The agent was restarted; what was not acknowledged should be sent again")
+        return self._drain()
+
+    def handle(self, message: Message) -> list[Effect]:
+        """Return what is to be done about `message`, in order."""
+        match message:
+            case ReplyPiece():
+                self._on_piece(message)
+            case DeltaTaken(turn, text):
+                if live := self._live(turn):
+                    live.taken.append(text)
+            case Said():
+                self._on_said(message)
+            case Requested(turn, at):
+                if live := self._live(turn):
+                    live.requested_at = at
+            case ReplyReceived(turn, at):
+                if live := self._live(turn):
+                    live.received_at = at
+            case Answered():
+                self._on_answered(message)
+            case ReplyTaken(turn):
+                if live := self._live(turn):
+                    live.phase = "leaving"
+            case ReplyWritten():
+                self._on_written(message)
+            case Saved():
+                self._on_saved(message)
+            case InterruptAsked():
+                self._on_interrupt()
+            case ReplyRestarted():
+                self._on_restarted(message)
+            case AnswerFailed(turn, reason):
+                self._on_failed(turn, reason)
+            case ReplayAsked(replay):
+                self._send(views.ready(self.record, resumed=True, replay=replay))
+            case StoreTroubled():
+                self._on_store_troubled()
+        return self._drain()
+
+    # --- the user speaks ----------------------------------------------------------------------------------------
+
+    def _on_said(self, said: Said) -> None:
+        if said.client_id is not None and self._is_known(said.client_id):
+            self._acknowledge_again(said.client_id)
+        elif self._turn is not None and self._turn.phase == "leaving":
+            if len(self._waiting) == MAX_WAITING:
+                self._refuse("rate_limited", "Too many prompts at once; wait for the reply")
+            else:
+                self._waiting.append(said)
+        else:
+            if self._turn is not None:
+                self._cut_short(self._turn, by_utterance=True)
+            self._start_turn(said)
+
+    def _start_turn(self, said: Said) -> None:
+        interview = reducer.said(
+            self.record.interview,
+            text=said.text,
+            source=said.source,
+            client_id=said.client_id,
+            at_ms=self._wall_ms(),
+        )
+        self._change(interview=interview)
+        turn = interview.turns[-1]
+        self._begin(turn, heard_at=said.at)
+        self._unacknowledged.append(_Unacknowledged(self.revision, turn.turn, turn.source, turn.client_id))
+        self._save()
+
+    def _begin(self, owed: TurnRecord, *, heard_at: float) -> None:
+        self._turn = _Turn(owed.turn, owed.source, owed.client_id, heard_at)
+        if self.record.interview.stage is not None:
+            self._do(Ask(views.brief(self.record)))
+        else:
+            self._answer_unasked(self._turn, AFTERWARDS)
+
+    def _answer_unasked(self, turn: _Turn, text: str) -> None:
+        words = views.unanswered_words(self.record.interview)
+        answer = Answer(text=text, wants_next=False, facts={}, history=self._exchange(words, text), model="none")
+        self._stream(turn, text)
+        self._on_answered(Answered(turn.number, answer, turn.heard_at))
+
+    def _is_known(self, client_id: str) -> bool:
+        waits = any(said.client_id == client_id for said in self._waiting)
+        return waits or reducer.find_turn(self.record.interview, client_id) is not None
+
+    def _acknowledge_again(self, client_id: str) -> None:
+        """The same text once more, from a client that does not know whether it arrived: nothing happens twice."""
+        turn = reducer.find_turn(self.record.interview, client_id)
+        if turn is None or any(waiting.turn == turn.turn for waiting in self._unacknowledged):
+            return  # it is acknowledged as soon as it is durable
+        self._send(_turn_started(turn.turn, turn.source, turn.client_id))
+        if turn.outcome == "answered":
+            self._send(views.delivered_reply(self.record.interview, turn))
+
+    def _on_interrupt(self) -> None:
+        if self._turn is not None and self._turn.phase != "leaving":
+            self._cut_short(self._turn, by_utterance=False)
+            self._save()
+
+    def _cut_short(self, turn: _Turn, *, by_utterance: bool) -> None:
+        """End the live turn before its reply is complete, keeping what was delivered of it."""
+        self._do(StopAsking(turn.number))
+        self._do(Withdraw(turn.number))
+        delivered = "".join(turn.taken)
+        joins_the_next = by_utterance and not delivered
+        self._send(TurnCancelled(turn=turn.number, reason="superseded" if joins_the_next else "interrupted"))
+        interview = self.record.interview
+        if joins_the_next:
+            self._change(interview=reducer.superseded(interview))
+        else:
+            words = views.unanswered_words(interview)
+            history = self._exchange(words, delivered) if delivered else ()
+            self._change(interview=reducer.interrupted(interview, delivered), history=history)
+        self._turn = None
+
+    # --- the interviewer answers --------------------------------------------------------------------------------
+
+    def _on_piece(self, piece: ReplyPiece) -> None:
+        if (turn := self._live(piece.turn)) is None or turn.phase != "asking":
+            return
+        if turn.first_piece_at is None:
+            turn.first_piece_at = piece.at
+        self._stream(turn, piece.text)
+
+    def _stream(self, turn: _Turn, text: str) -> None:
+        turn.streamed.append(text)
+        self._send(Delta(turn=turn.number, text=text))
+
+    def _on_restarted(self, restarted: ReplyRestarted) -> None:
+        if (turn := self._live(restarted.turn)) is None or turn.phase != "asking":
+            return
+        self._do(Withdraw(turn.number))
+        if turn.taken:
+            self._send(TurnCancelled(turn=turn.number, reason="superseded"))
+        turn.streamed.clear()
+        turn.taken.clear()
+        self._send(WarningFrame(code="agent_unavailable", message=restarted.reason, retryable=True))
+
+    def _on_failed(self, number: int, reason: str) -> None:
+        """The reply stays owed: the next utterance, or a reconnect, asks again."""
+        if (turn := self._live(number)) is None:
+            return
+        self._do(Withdraw(number))
+        if turn.taken:
+            self._send(TurnCancelled(turn=number, reason="superseded"))
+        self._turn = None
+        self._refuse("agent_unavailable", reason)
+
+    def _on_answered(self, answered: Answered) -> None:
+        if (turn := self._live(answered.turn)) is None or turn.phase != "asking":
+            return
+        answer = self._complete(turn, answered.answer)
+        closes = reducer.closes_stage(self.record.interview, wants_next=answer.wants_next)
+        turn.answer = answer
+        turn.phase = "replying"
+        turn.reply = Reply(
+            turn=turn.number,
+            response=answer.text,
+            next_stage=closes,
+            next_stage_data=self._what_begins() if closes else None,
+            timing=_timing(turn, answered.at),
+            id=turn.client_id if turn.client_id is not None else msgspec.UNSET,
+        )
+        self._send_reply_when_acknowledged()
+
+    def _complete(self, turn: _Turn, answer: Answer) -> Answer:
+        """Where the stage closes against the model's will, add what comes next: the user is never left without."""
+        interview = self.record.interview
+        if answer.wants_next or not reducer.closes_stage(interview, wants_next=False):
+            return answer
+        upcoming = interview.stage_index + 1
+        bridge = interview.stages[upcoming].opening if upcoming < len(interview.stages) else GOODBYE
+        addition = f"\n\n{bridge}"
+        self._stream(turn, addition)
+        text = answer.text + addition
+        history = self._exchange(views.unanswered_words(interview), text)
+        return msgspec.structs.replace(answer, text=text, history=history)
+
+    def _what_begins(self) -> StageData | Completion:
+        stage = self.record.interview.stage
+        assert stage is not None
+        return views.stage_after(self.record.interview, stage.stage_id)
+
+    def _send_reply_when_acknowledged(self) -> None:
+        turn = self._turn
+        if turn is None or turn.reply is None or turn.phase != "replying":
+            return
+        is_pending = any(waiting.turn == turn.number for waiting in self._unacknowledged)
+        if not self._reply_acknowledges or not is_pending or self._store_troubled:
+            reply, turn.reply = turn.reply, None
+            self._send(reply)
+
+    # --- the reply is delivered ---------------------------------------------------------------------------------
+
+    def _on_written(self, written: ReplyWritten) -> None:
+        if (turn := self._live(written.turn)) is None or turn.answer is None:
+            return
+        self._turn = None
+        answer, before = turn.answer, self.record.interview
+        after = reducer.answered(before, answer.text, wants_next=answer.wants_next, facts=answer.facts)
+        self._change(interview=after, history=answer.history)
+        self._save()
+        closed = after.stage_index > before.stage_index
+        self._do(
+            _completed(turn, answer, stage=before.stage_index + 1, closed=closed, at=written.at, store_s=self._store_s)
+        )
+        while self._waiting:
+            self._on_said(self._waiting.popleft())
+
+    # --- the store ----------------------------------------------------------------------------------------------
+
+    def _on_saved(self, saved: Saved) -> None:
+        self._store_troubled = False
+        self._store_s = saved.took_s
+        while self._unacknowledged and self._unacknowledged[0].revision <= saved.revision:
+            said = self._unacknowledged.popleft()
+            self._send(_turn_started(said.turn, said.source, said.client_id))
+        self._send_reply_when_acknowledged()
+
+    def _on_store_troubled(self) -> None:
+        if not self._store_troubled:
+            self._store_troubled = True
+            self._refuse("storage_unavailable", NOT_ACKNOWLEDGED)
+        self._send_reply_when_acknowledged()
+
+    # --- helpers ------------------------------------------------------------------------------------------------
+
+    def _live(self, number: int) -> _Turn | None:
+        return self._turn if self._turn is not None and self._turn.number == number else None
+
+    def _change(self, *, interview: Interview, history: tuple[str, ...] = ()) -> None:
+        self.record = msgspec.structs.replace(
+            self.record,
+            interview=interview,
+            messages=self.record.messages + history,
+            updated_at_ms=self._wall_ms(),
+        )
+        self.revision += 1
+
+    def _save(self) -> None:
+        self._do(Save(self.record, self.revision))
+
+    def _refuse(self, code: ErrorCode, message: str) -> None:
+        self._send(ErrorFrame(code=code, message=message, retryable=True))
+
+    def _send(self, frame: ServerFrame) -> None:
+        self._do(Send(frame))
+
+    def _do(self, effect: Effect) -> None:
+        self._effects.append(effect)
+
+    def _drain(self) -> list[Effect]:
+        effects, self._effects = self._effects, []
+        return effects
+
+
+def _turn_started(turn: int, source: Source, client_id: str | None) -> TurnStarted:
+    return TurnStarted(turn=turn, source=source, id=client_id if client_id is not None else msgspec.UNSET)
+
+
+def _ms(since: float, until: float | None) -> float | None:
+    return None if until is None else round((until - since) * 1000, 3)
+
+
+def _overhead_s(turn: _Turn, until: float) -> float:
+    """EVAA's own share: from the utterance to the request, and from the provider's last byte to `until`."""
+    if turn.requested_at is None or turn.received_at is None:
+        return until - turn.heard_at
+    return (turn.requested_at - turn.heard_at) + (until - turn.received_at)
+
+
+def _timing(turn: _Turn, now: float) -> Timing:
+    return Timing(
+        stt_ms=None,
+        first_token_ms=_ms(turn.heard_at, turn.first_piece_at),
+        total_ms=round((now - turn.heard_at) * 1000, 3),
+        overhead_ms=round(_overhead_s(turn, now) * 1000, 3),
+    )
+
+
+def _completed(
+    turn: _Turn, answer: Answer, *, stage: int, closed: bool, at: float, store_s: float | None
+) -> TurnCompleted:
+    return TurnCompleted(
+        turn=turn.number,
+        source=turn.source,
+        stage=stage,
+        closed_stage=closed,
+        model=answer.model,
+        followed_protocol=answer.followed_protocol,
+        first_token_ms=_ms(turn.heard_at, turn.first_piece_at),
+        total_ms=round((at - turn.heard_at) * 1000, 3),
+        overhead_ms=round(_overhead_s(turn, at) * 1000, 3),
+        store_ms=None if store_s is None else round(store_s * 1000, 3),
+        input_tokens=answer.usage.input_tokens,
+        output_tokens=answer.usage.output_tokens,
+        cached_tokens=answer.usage.cached_tokens,
+    )

@@ -1,0 +1,111 @@
+"""What the frontend and the interviewer are told of an interview: pure functions of its state."""
+
+import msgspec
+
+from evaa.interview.reducer import follow_ups_left, unanswered
+from protocols.frontend import Completion, CurrentStage, Line, Ready, Reply, StageData, Timing, stage_data
+from protocols.ports import TurnBrief
+from protocols.records import Interview, SessionRecord, TurnRecord
+
+NO_TIME_SPENT = Timing(stt_ms=None, first_token_ms=None, total_ms=0.0, overhead_ms=0.0)
+
+
+def ready(record: SessionRecord, *, resumed: bool, replay: bool) -> Ready:
+    """Where the session stands, with the whole conversation if `replay`."""
+    interview = record.interview
+    stages = [stage_data(interview.stages, index) for index in range(len(interview.stages))]
+    return Ready(
+        session_id=record.session_id,
+        resumed=resumed,
+        stage=_current_stage(interview),
+        stages=tuple(stage for stage in stages if isinstance(stage, StageData)),
+        status=interview.status,
+        messages=conversation(interview) if replay else msgspec.UNSET,
+    )
+
+
+def conversation(interview: Interview) -> tuple[Line, ...]:
+    """Everything that was said and delivered, in order; the opening question has turn 0."""
+    lines = [Line("assistant", interview.stages[0].opening, 0)]
+    for turn in interview.turns:
+        lines.append(Line("user", turn.text, turn.turn))
+        if turn.reply:
+            lines.append(Line("assistant", turn.reply, turn.turn, interrupted=turn.outcome == "interrupted"))
+    return tuple(lines)
+
+
+def last_reply(interview: Interview) -> Reply:
+    """The last thing that the agent said, as a frame; the opening question if it has said nothing else."""
+    for turn in reversed(interview.turns):
+        if turn.reply:
+            return delivered_reply(interview, turn)
+    return Reply(
+        turn=0,
+        response=interview.stages[0].opening,
+        next_stage=False,
+        next_stage_data=None,
+        timing=NO_TIME_SPENT,
+    )
+
+
+def delivered_reply(interview: Interview, turn: TurnRecord) -> Reply:
+    """The reply of a turn that is over, once more."""
+    return Reply(
+        turn=turn.turn,
+        response=turn.reply,
+        next_stage=turn.closed_stage,
+        next_stage_data=stage_after(interview, turn.stage_id) if turn.closed_stage else None,
+        timing=NO_TIME_SPENT,
+        id=turn.client_id if turn.client_id is not None else msgspec.UNSET,
+    )
+
+
+def stage_after(interview: Interview, stage_id: str) -> StageData | Completion:
+    """What begins when the stage `stage_id` closes."""
+    position = next(index for index, stage in enumerate(interview.stages) if stage.stage_id == stage_id)
+    return stage_data(interview.stages, position + 1)
+
+
+def unanswered_words(interview: Interview) -> str:
+    """What the user said since the last reply, an utterance a line."""
+    return "\n".join(turn.text for turn in unanswered(interview))
+
+
+def brief(record: SessionRecord) -> TurnBrief:
+    """What the interviewer needs for the reply that is owed. The interview must have a running stage."""
+    interview = record.interview
+    stage = interview.stage
+    assert stage is not None
+    owed = unanswered(interview)
+    before = len(interview.turns) - len(owed)
+    upcoming = interview.stage_index + 1
+    return TurnBrief(
+        session_id=record.session_id,
+        turn=len(interview.turns),
+        stage=stage,
+        position=upcoming,
+        total_stages=len(interview.stages),
+        follow_ups_used=interview.follow_ups_used,
+        follow_ups_left=follow_ups_left(interview),
+        next_stage=interview.stages[upcoming] if upcoming < len(interview.stages) else None,
+        established=interview.facts.get(stage.stage_id, {}),
+        words=unanswered_words(interview),
+        history=record.messages,
+        interrupted=before > 0 and interview.turns[before - 1].outcome == "interrupted",
+    )
+
+
+def _current_stage(interview: Interview) -> CurrentStage | None:
+    stage = interview.stage
+    if stage is None:
+        return None
+    return CurrentStage(
+        stage_id=stage.stage_id,
+        name=stage.name,
+        description=stage.description,
+        goal=stage.goal,
+        order=stage.order,
+        total_stages=len(interview.stages),
+        follow_ups_used=interview.follow_ups_used,
+        max_follow_ups=stage.max_follow_ups,
+    )

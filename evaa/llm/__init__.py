@@ -1,0 +1,1 @@
+"""Interviewer plug-ins: a model on Groq (Pydantic AI), and a scripted one that needs no network."""

@@ -1,0 +1,265 @@
+"""The interviewer on Groq: a Pydantic AI agent with `GroqModel`, one request a turn, its text streamed as it comes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import httpx
+import structlog
+from groq import NOT_GIVEN, AsyncGroq, GroqError, NotGiven, Omit
+from groq.resources.chat import AsyncChat, AsyncCompletions
+from groq.types.chat import ChatCompletion
+from httpx_aiohttp import AiohttpTransport
+from pydantic_ai import Agent, ModelRetry, RunContext, TextOutput
+from pydantic_ai.exceptions import (
+    ModelAPIError,
+    ModelConnectionError,
+    ModelRateLimitError,
+    ModelRequestTimeout,
+    ModelServerError,
+    ModelUnavailableError,
+    UnexpectedModelBehavior,
+)
+from pydantic_ai.messages import ModelMessage, ModelRequest
+from pydantic_ai.models.groq import GroqModel, GroqModelSettings
+from pydantic_ai.models.test import TestModel
+from pydantic_ai.providers.groq import GroqProvider
+
+from evaa.asyncio_bridge import Bridge
+from evaa.llm import groq_transport, history, prompt
+from evaa.llm.control_lines import ControlLineParser
+from protocols.ports import Answer, AnswerSink, InterviewerFailed, TurnBrief, Usage
+
+KEEP_ALIVE_S = 300
+"""How long an idle connection is kept: an interview's turns are further apart than the SDK's 5 s."""
+
+MAX_ANSWER_TOKENS = 900
+"""Reasoning included. Groq's admission counts what is requested, so it is kept small."""
+
+DEFAULT_MAX_HISTORY_CHARS = 24_000
+
+_PASSING = (
+    ModelRateLimitError,
+    ModelUnavailableError,
+    ModelServerError,
+    ModelConnectionError,
+    ModelRequestTimeout,
+)
+
+_log = structlog.get_logger(actor="llm")
+
+
+class _Completions(AsyncCompletions):
+    """Posts what it is given. The SDK's own `create` re-walks every message against its type on every request."""
+
+    async def create(self, **parameters: Any) -> ChatCompletion:  # type: ignore[override]
+        options = {name: parameters.pop(name, None) for name in ("extra_headers", "extra_query", "extra_body")}
+        timeout = parameters.pop("timeout", NOT_GIVEN)
+        body = {name: value for name, value in parameters.items() if not isinstance(value, NotGiven | Omit)}
+        return await self._client.post(
+            "/openai/v1/chat/completions",
+            cast_to=ChatCompletion,
+            body=body,
+            options={
+                "headers": options["extra_headers"] or {},
+                "params": options["extra_query"] or {},
+                "extra_json": options["extra_body"] or {},
+                **({} if isinstance(timeout, NotGiven | Omit) else {"timeout": timeout}),
+            },
+        )
+
+
+class _Chat(AsyncChat):
+    @property
+    def completions(self) -> AsyncCompletions:
+        return _Completions(self._client)
+
+
+class LeanGroq(AsyncGroq):
+    """The SDK's client without its per-request transform of the whole history."""
+
+    @property
+    def chat(self) -> AsyncChat:
+        """Chat completions."""
+        return _Chat(self)
+
+
+@asynccontextmanager
+async def open_groq(
+    bridge: Bridge,
+    *,
+    api_key: str,
+    base_url: str,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[AsyncGroq]:
+    """A client for the length of the block: one a process, its connections kept, no retries of its own.
+
+    `transport` replaces the network in tests. The client belongs to the asyncio side of `bridge`.
+    """
+    http = httpx.AsyncClient(
+        transport=groq_transport.StreamingTransport(transport or _network()),
+        timeout=httpx.Timeout(20, connect=3),
+    )
+    client = LeanGroq(api_key=api_key, base_url=base_url, http_client=http, max_retries=0)
+    try:
+        yield client
+    finally:
+        await bridge.call(client.close)
+
+
+def _network() -> httpx.AsyncBaseTransport:
+    # aiohttp's pool is linear in the number of connections where httpcore's is quadratic.
+    def session() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=KEEP_ALIVE_S)
+        )
+
+    transport: httpx.AsyncBaseTransport = AiohttpTransport(client=session)
+    return transport
+
+
+class _Listener:
+    """One run's ear: what the stream says, through the parser, to the sink."""
+
+    def __init__(self, sink: AnswerSink) -> None:
+        self._sink = sink
+        self.parser = ControlLineParser()
+
+    def requested(self) -> None:
+        # A second request in a run comes only after an answer of which nothing was shown.
+        self.parser = ControlLineParser()
+        self._sink.requested()
+
+    def text(self, piece: str) -> None:
+        self._tell(self.parser.feed(piece))
+
+    def received(self) -> None:
+        self._sink.received()
+        self._tell(self.parser.finish())
+
+    def _tell(self, shown: str) -> None:
+        if shown:
+            self._sink.text(shown)
+
+
+async def _accept(context: RunContext[_Listener], text: str) -> str:
+    """Take the answer as it was shown; ask once more if there was nothing to show."""
+    shown = context.deps.parser.text
+    if not shown:
+        raise ModelRetry("Your answer had no reply in it. Answer in the form that you were given.")
+    return shown
+
+
+class GroqInterviewer:
+    """`Interviewer` on one of Groq's models. See `facts` in the docstrings of `groq_transport` and `control_lines`."""
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        client: AsyncGroq,
+        model: str,
+        *,
+        max_history_chars: int = DEFAULT_MAX_HISTORY_CHARS,
+    ) -> None:
+        self.name = model
+        self._bridge = bridge
+        self._client = client
+        self._max_history_chars = max_history_chars
+        self._agent = Agent(
+            GroqModel(model, provider=GroqProvider(groq_client=client)),
+            name="interviewer",
+            deps_type=_Listener,
+            output_type=TextOutput(_accept),
+            instructions=prompt.instructions(),
+            model_settings=_settings(model),
+            retries={"output": 1},
+        )
+
+    async def warm_up(self) -> None:
+        """Do what a first turn would otherwise pay for, and log whether Groq answers and knows the model."""
+        await self._bridge.call(self._warm_up)
+
+    async def answer(self, brief: TurnBrief, sink: AnswerSink) -> Answer:
+        """See `Interviewer.answer`."""
+        return await self._bridge.call(self._run, brief, sink)
+
+    def exchange(self, words: str, reply: str) -> tuple[str, ...]:
+        """See `Interviewer.exchange`."""
+        return history.exchange(words, reply)
+
+    async def _run(self, brief: TurnBrief, sink: AnswerSink) -> Answer:
+        hearer = _Listener(sink)
+        groq_transport.listener.set(hearer)
+        try:
+            result = await self._agent.run(
+                prompt.user_message(brief),
+                message_history=history.recent(brief.history, self._max_history_chars),
+                deps=hearer,
+            )
+        except ModelAPIError as error:
+            raise _as_failure(error) from error
+        except UnexpectedModelBehavior as error:
+            raise InterviewerFailed(f"{self.name} gave no usable answer", passing=False) from error
+        usage = result.usage
+        return Answer(
+            text=result.output,
+            wants_next=hearer.parser.wants_next,
+            facts=hearer.parser.facts,
+            history=history.dump(_without_instructions(result.new_messages())),
+            model=self.name,
+            usage=Usage(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens),
+            followed_protocol=hearer.parser.followed_protocol,
+        )
+
+    async def _warm_up(self) -> None:
+        hearer = _Listener(_Deaf())
+        hearer.parser.feed("@stay\nwarm")
+        await self._agent.run("warm up", model=TestModel(custom_output_text="warm"), deps=hearer)
+        try:
+            models = await self._client.models.list()
+        except GroqError as error:
+            _log.warning("llm.unreachable", model=self.name, error=type(error).__name__)
+            return
+        if self.name not in {model.id for model in models.data}:
+            _log.warning("llm.model_unknown", model=self.name)
+
+
+class _Deaf:
+    def requested(self) -> None: ...
+
+    def text(self, piece: str) -> None: ...
+
+    def received(self) -> None: ...
+
+    def restarted(self, reason: str) -> None: ...
+
+
+def _settings(model: str) -> GroqModelSettings:
+    """Low or no reasoning, and none of it sent: it delays the first word, and each of its tokens costs a chunk."""
+    settings = GroqModelSettings(temperature=0.4, max_tokens=MAX_ANSWER_TOKENS)
+    if model.startswith("openai/gpt-oss"):
+        settings["groq_reasoning_effort"] = "low"
+        settings["extra_body"] = {"stream": True, "include_reasoning": False}
+    elif model.startswith("qwen/"):
+        settings["groq_reasoning_effort"] = "none"
+        settings["extra_body"] = {"stream": True}
+    else:
+        settings["extra_body"] = {"stream": True}
+    return settings
+
+
+def _without_instructions(messages: list[ModelMessage]) -> list[ModelMessage]:
+    """The agent adds its current instructions to every request; a copy in each stored message would only be weight."""
+    return [
+        ModelRequest(parts=message.parts, timestamp=message.timestamp) if isinstance(message, ModelRequest) else message
+        for message in messages
+    ]
+
+
+def _as_failure(error: ModelAPIError) -> InterviewerFailed:
+    # The provider's own message may quote the request, so only the kind of error and its code are passed on.
+    status = getattr(error, "status_code", None)
+    details = ", ".join(str(part) for part in (status, error.provider_error_code) if part)
+    message = f"{error.model_name}: {type(error).__name__}" + (f" ({details})" if details else "")
+    return InterviewerFailed(message, passing=isinstance(error, _PASSING), retry_after_s=error.retry_after)

@@ -1,0 +1,57 @@
+"""The scripted interviewer: the questions that the stages carry, no model, no network.
+
+It cannot understand an answer, so it asks a stage's follow-ups in their order, each of which makes sense whatever was
+said, and goes on when they are used up or when the user has plainly nothing to add. Its notes are the user's words
+under the question that they answer.
+"""
+
+import re
+
+from evaa.llm import history
+from protocols.ports import Answer, AnswerSink, TurnBrief
+
+NAME = "scripted"
+
+_ACKNOWLEDGEMENTS = ("Thank you.", "Got it.", "Understood.", "Good to know.", "Thanks, noted.")
+_FAREWELL = "Thank you, that is everything I need. I will now write up what we have gathered."
+_NOTHING_TO_ADD = re.compile(
+    r"(no|nope|none|nothing( else| more)?|skip( it| this)?|next|go on|that('| i)s (all|it|everything)|"
+    r"i do(n't| not) know|not sure|no idea)[.! ]*",
+    re.IGNORECASE,
+)
+
+
+class ScriptedInterviewer:
+    """`Interviewer` without a model. Answers at once and never fails."""
+
+    name = NAME
+
+    async def answer(self, brief: TurnBrief, sink: AnswerSink) -> Answer:
+        """See `Interviewer.answer`."""
+        goes_on, question = _decide(brief)
+        text = f"{_ACKNOWLEDGEMENTS[brief.turn % len(_ACKNOWLEDGEMENTS)]} {question}" if question else _FAREWELL
+        sink.text(text)
+        return Answer(
+            text=text,
+            wants_next=goes_on,
+            facts={_question_answered(brief): brief.words},
+            history=history.exchange(brief.words, text),
+            model=NAME,
+        )
+
+    def exchange(self, words: str, reply: str) -> tuple[str, ...]:
+        """See `Interviewer.exchange`."""
+        return history.exchange(words, reply)
+
+
+def _decide(brief: TurnBrief) -> tuple[bool, str]:
+    """Whether to go on, and the next question; none when the interview is over."""
+    remaining = brief.stage.follow_ups[brief.follow_ups_used :]
+    if remaining and brief.follow_ups_left and not _NOTHING_TO_ADD.fullmatch(brief.words.strip()):
+        return False, remaining[0]
+    return True, brief.next_stage.opening if brief.next_stage else ""
+
+
+def _question_answered(brief: TurnBrief) -> str:
+    asked = (brief.stage.opening, *brief.stage.follow_ups)
+    return asked[min(brief.follow_ups_used, len(asked) - 1)]

@@ -1,0 +1,175 @@
+"""What the actors of a session say to one another.
+
+Times called `at` are seconds on the session's monotonic clock (`trio.current_time()`).
+"""
+
+import msgspec
+
+from protocols.frontend import ServerFrame
+from protocols.ports import Answer, TurnBrief
+from protocols.records import SessionRecord, Source
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """Base of all messages: immutable, so that it can be handed to any actor."""
+
+
+# --- to the agent, from the reader ------------------------------------------------------------------------------
+
+
+class Said(Message, frozen=True, gc=False):
+    """The user said `text`; `client_id` is what the client called it."""
+
+    text: str
+    source: Source
+    at: float
+    client_id: str | None = None
+
+
+class InterruptAsked(Message, frozen=True, gc=False):
+    """The user wants the reply to stop."""
+
+
+class ReplayAsked(Message, frozen=True, gc=False):
+    """The client asks where the session stands, with the conversation so far if `replay`."""
+
+    replay: bool
+
+
+# --- to the agent, from the interviewer -------------------------------------------------------------------------
+
+
+class Requested(Message, frozen=True, gc=False):
+    """The request of this turn is about to leave for the provider."""
+
+    turn: int
+    at: float
+
+
+class ReplyPiece(Message, frozen=True, gc=False):
+    """The next visible piece of the reply."""
+
+    turn: int
+    text: str
+    at: float
+
+
+class ReplyReceived(Message, frozen=True, gc=False):
+    """The last byte of the reply has come from the provider."""
+
+    turn: int
+    at: float
+
+
+class ReplyRestarted(Message, frozen=True, gc=False):
+    """What came of the reply so far is void; it begins anew."""
+
+    turn: int
+    reason: str
+
+
+class Answered(Message, frozen=True):
+    """The interviewer's answer is whole."""
+
+    turn: int
+    answer: Answer
+    at: float
+
+
+class AnswerFailed(Message, frozen=True, gc=False):
+    """No interviewer could answer; the reply stays owed."""
+
+    turn: int
+    reason: str
+
+
+# --- to the agent, from the writer ------------------------------------------------------------------------------
+
+
+class DeltaTaken(Message, frozen=True, gc=False):
+    """The writer has taken these words for the socket; they cannot be withdrawn any more."""
+
+    turn: int
+    text: str
+
+
+class ReplyTaken(Message, frozen=True, gc=False):
+    """The writer has taken the whole reply for the socket."""
+
+    turn: int
+
+
+class ReplyWritten(Message, frozen=True, gc=False):
+    """The whole reply has been written to the socket: it counts as delivered."""
+
+    turn: int
+    at: float
+
+
+# --- to the agent, from persistence -----------------------------------------------------------------------------
+
+
+class Saved(Message, frozen=True, gc=False):
+    """Everything up to `revision` is durable; the save took `took_s`."""
+
+    revision: int
+    took_s: float
+
+
+class StoreTroubled(Message, frozen=True, gc=False):
+    """The store cannot be reached; saves wait, and nothing is acknowledged."""
+
+
+# --- what the turn engine wants done ----------------------------------------------------------------------------
+
+
+class Send(Message, frozen=True):
+    """Put the frame into the outbox."""
+
+    frame: ServerFrame
+
+
+class Withdraw(Message, frozen=True, gc=False):
+    """Take back what the outbox still holds of this turn."""
+
+    turn: int
+
+
+class Ask(Message, frozen=True):
+    """Ask the interviewer."""
+
+    brief: TurnBrief
+
+
+class StopAsking(Message, frozen=True, gc=False):
+    """Cancel the interviewer's work on this turn; nothing of it may take effect any more."""
+
+    turn: int
+
+
+class Save(Message, frozen=True):
+    """Make this state durable. A later revision contains all earlier ones, so that only the newest need be saved."""
+
+    record: SessionRecord
+    revision: int
+
+
+class TurnCompleted(Message, frozen=True):
+    """A reply was delivered; figures for the log, in milliseconds and tokens."""
+
+    turn: int
+    source: Source
+    stage: int
+    closed_stage: bool
+    model: str
+    followed_protocol: bool
+    first_token_ms: float | None
+    total_ms: float
+    overhead_ms: float
+    store_ms: float | None
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+
+
+Effect = Send | Withdraw | Ask | StopAsking | Save | TurnCompleted

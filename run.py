@@ -1,0 +1,120 @@
+"""EVAA's entry point and composition root: reads the settings, builds the plug-ins, runs the command."""
+
+import sys
+from argparse import Namespace
+from contextlib import AsyncExitStack
+from functools import partial
+
+import msgspec
+import trio
+
+from actors.connection import ConnectionLimits
+from actors.daemon import AddressRefused, run_daemon
+from actors.server import Server, ServerLimits, new_owner
+from actors.session import Services
+from evaa.asyncio_bridge import open_bridge
+from evaa.commands.arguments import parse_arguments
+from evaa.commands.stages import export_stages, import_stages, list_stages
+from evaa.commands.talk import talk
+from evaa.interview.stages import default_stages
+from evaa.llm.plugins import LlmChoice, PluginRefused, open_interviewer
+from evaa.observability.logs import configure_logs
+from evaa.simulators.groq import GroqSimulator
+from evaa.storage.spill import SpillFile
+from evaa.storage.sqlite import open_sqlite_store
+from protocols.ports import StoreError
+from settings import Settings, SettingsRefused, describe_settings, load_settings
+
+
+async def serve(settings: Settings, *, simulate: bool) -> None:
+    """Run the daemon until it is told to stop."""
+    async with AsyncExitStack() as stack:
+        store = await open_sqlite_store(settings.sqlite_path)
+        stack.push_async_callback(store.close)
+        if not await store.stages():
+            await store.replace_stages(default_stages())
+        bridge = await stack.enter_async_context(open_bridge())
+        choice = llm_choice(settings)
+        if simulate:
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            stack.callback(nursery.cancel_scope.cancel)
+            url = await nursery.start(GroqSimulator().serve)
+            choice = msgspec.structs.replace(choice, plugin="groq", base_url=url, api_key="simulated")
+        interviewer = await stack.enter_async_context(open_interviewer(bridge, choice))
+        spill = SpillFile(settings.spill_path)
+        services = Services(store=store, interviewer=interviewer, spill=spill, owner=new_owner())
+        await run_daemon(Server(services, server_limits(settings)), services, settings.host, settings.port)
+
+
+def llm_choice(settings: Settings) -> LlmChoice:
+    """What the settings say of the interviewer."""
+    return LlmChoice(
+        plugin=settings.llm,
+        api_key=settings.groq_api_key,
+        base_url=settings.groq_base_url,
+        models=tuple(model for model in (settings.groq_model, settings.groq_fallback_model) if model),
+        max_history_chars=settings.llm_history_chars,
+        first_token_timeout_s=settings.llm_first_token_timeout_s,
+        patience_s=settings.llm_patience_s,
+    )
+
+
+def server_limits(settings: Settings) -> ServerLimits:
+    """What the settings say of the server."""
+    return ServerLimits(
+        connection=ConnectionLimits(
+            idle_timeout_s=settings.idle_timeout_s,
+            write_deadline_s=settings.write_deadline_s,
+            max_text_chars=settings.max_text_chars,
+        ),
+        max_sessions=settings.max_sessions,
+        allowed_origins=frozenset(filter(None, (part.strip() for part in settings.allowed_origins.split(",")))),
+        drain_s=settings.drain_s,
+    )
+
+
+async def manage_stages(settings: Settings, arguments: Namespace) -> int:
+    """Run `stages list`, `stages import` or `stages export`."""
+    store = await open_sqlite_store(settings.sqlite_path)
+    try:
+        match arguments.action:
+            case "list":
+                return await list_stages(store, sys.stdout, sys.stderr)
+            case "import":
+                return await import_stages(store, arguments.file, sys.stdout, sys.stderr)
+            case _:
+                return await export_stages(store, arguments.format, sys.stdout, sys.stderr)
+    finally:
+        await store.close()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    arguments = parse_arguments(argv, describe_settings())
+    status = 0
+    try:
+        settings = load_settings()
+        configure_logs(settings.log_format, settings.log_level)
+        match arguments.command:
+            case "talk":
+                url = arguments.url or f"ws://{settings.host}:{settings.port}/ws"
+                status = trio.run(talk, url, arguments.session)
+            case "stages":
+                status = trio.run(manage_stages, settings, arguments)
+            case _:
+                trio.run(partial(serve, settings, simulate=arguments.simulate))
+    except* (SettingsRefused, StoreError, PluginRefused, AddressRefused) as refused:
+        print(f"EVAA cannot start: {first_sentence(refused)}", file=sys.stderr)
+        status = 1
+    return status
+
+
+def first_sentence(error: BaseException) -> str:
+    """What the first error inside a group says."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

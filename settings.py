@@ -1,0 +1,137 @@
+"""Every setting: from the environment, or from a `.env` file in the working directory, which the environment overrides.
+
+The name of a field's variable is `EVAA_` and the field's name in capitals, but for the few in `_OTHER_NAMES`.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from dotenv import dotenv_values
+from msgspec import Meta
+
+_OTHER_NAMES = {
+    "groq_api_key": "GROQ_API_KEY",
+    "groq_base_url": "GROQ_BASE_URL",
+}
+
+_NOT_YET = {
+    "EVAA_AUTH_SECRET": "tokens are not checked yet; unset it, and let a proxy in front of EVAA authenticate",
+    "MONGODB_URI": "MongoDB is not supported yet; unset it to use SQLite",
+}
+
+
+class SettingsRefused(Exception):
+    """A setting has a wrong value; the message is one sentence that names the variable and says what is right."""
+
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be set, with its default. `_s` is seconds."""
+
+    host: Annotated[str, Meta(description="address to listen on", min_length=1)] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="WebSocket port; 0 means any")] = 8765
+    log_format: Annotated[
+        Literal["auto", "json", "console"], Meta(description="auto: console on a terminal, else json")
+    ] = "auto"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least severity logged")] = (
+        "info"
+    )
+    llm: Annotated[
+        str,
+        Meta(
+            description="auto, groq, scripted, or package.module:factory; auto is groq if GROQ_API_KEY is set",
+            pattern=r"^(auto|groq|scripted|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        ),
+    ] = "auto"
+    groq_api_key: Annotated[str, Meta(description="Groq's API key")] = ""
+    groq_base_url: Annotated[str, Meta(description="Groq's API", pattern=r"^https?://.+")] = "https://api.groq.com"
+    groq_model: Annotated[str, Meta(description="the model that interviews", min_length=1)] = "openai/gpt-oss-20b"
+    groq_fallback_model: Annotated[
+        str, Meta(description="the model that takes its place when it fails; empty: none")
+    ] = "openai/gpt-oss-120b"
+    llm_first_token_timeout_s: Annotated[
+        Seconds, Meta(description="wait for the first (and each next) token before the fallback")
+    ] = 4.0
+    llm_patience_s: Annotated[
+        Seconds, Meta(description="all waiting before retries in one turn, retry-after included")
+    ] = 6.0
+    llm_history_chars: Annotated[
+        int, Meta(description="the chat history sent to the model, in characters", ge=2_000, le=400_000)
+    ] = 24_000
+    sqlite_path: Annotated[str, Meta(description="the embedded store's file", min_length=1)] = "evaa.sqlite3"
+    spill_path: Annotated[
+        str, Meta(description="where a state goes that could not be saved before the end", min_length=1)
+    ] = "evaa.spill.jsonl"
+    max_sessions: Annotated[int, Meta(description="connections served at once", ge=1, le=1_000_000)] = 1_000
+    allowed_origins: Annotated[
+        str, Meta(description="comma-separated origins of pages that may connect; empty: any")
+    ] = ""
+    idle_timeout_s: Annotated[Seconds, Meta(description="a client that sends nothing for so long is closed (4408)")] = (
+        900.0
+    )
+    write_deadline_s: Annotated[
+        Seconds, Meta(description="a client that reads nothing for so long is closed (4413)")
+    ] = 10.0
+    max_text_chars: Annotated[int, Meta(description="length of a typed prompt", ge=1, le=200_000)] = 20_000
+    drain_s: Annotated[Seconds, Meta(description="time that live turns have to finish when the server stops")] = 10.0
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return _OTHER_NAMES.get(field, f"EVAA_{field.upper()}")
+
+
+def load_settings(environment: Mapping[str, str] | None = None, env_file: Path = Path(".env")) -> Settings:
+    """Read the settings. Raises `SettingsRefused` for the first wrong value; a variable set to nothing is not set."""
+    values = _read(env_file) | dict(os.environ if environment is None else environment)
+    for name, why in _NOT_YET.items():
+        if values.get(name):
+            raise SettingsRefused(f"{name} is set, but {why}.")
+    given: dict[str, Any] = {}
+    for field in msgspec.structs.fields(Settings):
+        text = values.get(variable(field.name), "")
+        if text:
+            given[field.name] = _convert(text, field)
+    settings = Settings(**given)
+    if settings.llm == "groq" and not settings.groq_api_key:
+        raise SettingsRefused("EVAA_LLM is groq, but GROQ_API_KEY is not set.")
+    return settings
+
+
+def describe_settings() -> str:
+    """Every variable with its default and meaning, a line each, for `--help`."""
+    lines = []
+    for field in msgspec.structs.fields(Settings):
+        meaning = _meaning(field)
+        default = "" if field.default == "" else f" (default {field.default})"
+        lines.append(f"  {variable(field.name)}: {meaning}{default}")
+    return "\n".join(lines)
+
+
+def _convert(text: str, field: msgspec.structs.FieldInfo) -> object:
+    try:
+        return msgspec.convert(text, field.type, strict=False)
+    except msgspec.ValidationError as error:
+        shown = "" if "key" in field.name else f" {text!r}"
+        raise SettingsRefused(f"{variable(field.name)}{shown} is wrong: {error} ({_meaning(field)}).") from None
+
+
+def _meaning(field: msgspec.structs.FieldInfo) -> str:
+    return next((meta.description for meta in _metas(field.type) if meta.description), "")
+
+
+def _metas(annotation: object) -> list[Meta]:
+    return [meta for meta in getattr(annotation, "__metadata__", ()) if isinstance(meta, Meta)]
+
+
+def _read(env_file: Path) -> dict[str, str]:
+    try:
+        return {name: value for name, value in dotenv_values(env_file).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsRefused(f"{env_file} cannot be read: {error}.") from None
