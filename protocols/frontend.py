@@ -7,7 +7,7 @@ dialect tells whole replies and errors, and nothing else. Decoders and encoders 
 import base64
 import binascii
 import re
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -113,7 +113,7 @@ class Export(ClientFrame, frozen=True, tag="export"):
 class Ping(ClientFrame, frozen=True, tag="ping"):
     """Answered by `Pong` with the same `t`."""
 
-    t: Any = None
+    t: int | float | str | None = None
 
 
 # --- what EVAA sends --------------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ class GoingAway(ServerFrame, tag="goingAway"):
 class Pong(ServerFrame, tag="pong"):
     """Answer to `Ping`."""
 
-    t: Any
+    t: int | float | str | None
 
 
 def stage_data(stages: tuple[Stage, ...], index: int) -> StageData | Completion:
@@ -299,6 +299,7 @@ class _PlainError(msgspec.Struct, frozen=True):
 
 
 _ENCODER = msgspec.json.Encoder()
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _PLAIN_DECODER = msgspec.json.Decoder(_PlainMessage)
 _TYPED_DECODER = msgspec.json.Decoder(Start | Text | EndOfSpeech | Interrupt | Export | Ping)
 _TYPES = "start, text, endOfSpeech, interrupt, export, ping"
@@ -316,7 +317,7 @@ class PlainDialect:
             return (Audio(message),)
         try:
             plain = _PLAIN_DECODER.decode(message)
-        except msgspec.MsgspecError as error:
+        except _UNDECODABLE as error:
             keys = "audioChunk, textPrompt and sessionId, each a string or null"
             raise FrameRefused("bad_frame", f"{error}; a frame is one JSON object with {keys}") from None
         frames: list[ClientFrame] = [Start(session_id=plain.sessionId)]
@@ -347,7 +348,7 @@ class TypedJsonDialect:
             return (Audio(message),)
         try:
             return (_TYPED_DECODER.decode(message),)
-        except msgspec.MsgspecError as error:
+        except _UNDECODABLE as error:
             hint = f"a frame is one JSON object whose type is one of {_TYPES}"
             raise FrameRefused("bad_frame", f"{error}; {hint}") from None
 

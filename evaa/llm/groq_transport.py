@@ -130,7 +130,7 @@ class _Completion:
         """Take in one event; return the response that an error event stands for."""
         try:
             chunk = _CHUNK.decode(event.data)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise httpx.RemoteProtocolError(f"a chunk makes no sense: {error}", request=self._request) from None
         if chunk.error is not None or event.name == "error":
             return self._failure(chunk.error or {})

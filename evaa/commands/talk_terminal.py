@@ -1,0 +1,195 @@
+"""The two faces of the terminal client: lines from a pipe, and a prompt on a terminal.
+
+On a terminal the prompt stays usable while a reply comes: the reply grows above it, and moves into the scroll-back once
+it is complete.
+"""
+
+import contextlib
+import enum
+import io
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Protocol, TextIO
+
+import trio
+from prompt_toolkit import PromptSession
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.patch_stdout import patch_stdout
+from rich.console import Console
+from rich.text import Text
+
+from evaa.commands.talk_view import Kind, Piece, Print, Retracted, Shown, Spoken
+
+_NAMES: dict[Kind, str] = {"you": "you: ", "evaa": "EVAA: ", "warning": "warning: ", "error": "error: "}
+_STYLES: dict[Kind, str] = {
+    "note": "dim",
+    "stage": "bold cyan",
+    "you": "green",
+    "evaa": "",
+    "warning": "yellow",
+    "error": "bold red",
+}
+_DISMISSAL_S = 1.0
+
+
+class Key(enum.Enum):
+    """What `Terminal.read` returns in place of a line."""
+
+    INTERRUPT = enum.auto()
+    END = enum.auto()
+
+
+class Terminal(Protocol):
+    """Where the user's lines come from, and where effects are shown.
+
+    An interactive one is read at any time; from another the next line is taken when the last one has been answered.
+    """
+
+    interactive: bool
+
+    async def read(self) -> str | Key:
+        """Return the next line, without its line end. Cancellation leaves the terminal as it was found."""
+        ...
+
+    def show(self, effect: Shown) -> None:
+        """Show an effect. Returns at once."""
+        ...
+
+
+class PlainTerminal:
+    """Lines from a stream, everything shown as it comes: for pipes. Warnings and errors go to `err`."""
+
+    interactive = False
+
+    def __init__(self, lines: TextIO, out: Console, err: Console) -> None:
+        self._lines = lines
+        self._out = out
+        self._err = err
+        self._in_line = False
+
+    async def read(self) -> str | Key:
+        """Return the next line, and show it, since a pipe does not."""
+        line = await trio.to_thread.run_sync(self._lines.readline, abandon_on_cancel=True)
+        if not line:
+            return Key.END
+        line = line.rstrip("\r\n")
+        if line.strip():
+            self.show(Print("you", line))
+        return line
+
+    def show(self, effect: Shown) -> None:
+        """Write an effect; what is not a piece begins on a new line."""
+        match effect:
+            case Piece(text):
+                self._out.print(Text(text if self._in_line else _NAMES["evaa"] + text), end="", soft_wrap=True)
+                self._in_line = True
+            case Spoken(text, streamed):
+                self._break_line()
+                if not streamed:
+                    self._out.print(_line(Print("evaa", text)), soft_wrap=True)
+            case Retracted(_, why):
+                self._break_line()
+                self._out.print(_line(Print("note", f"[{why}]")), soft_wrap=True)
+            case Print(kind):
+                self._break_line()
+                console = self._err if kind in ("warning", "error") else self._out
+                console.print(_line(effect), soft_wrap=True)
+
+    def _break_line(self) -> None:
+        if self._in_line:
+            self._out.print()
+        self._in_line = False
+
+
+class PromptTerminal:
+    """A prompt with editing and history, under a reply that grows while it comes.
+
+    The prompt's own event loop lives in a worker thread for as long as one line is read. `console` must write through
+    `patch_stdout`, as `open_terminal` arranges it.
+    """
+
+    interactive = True
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._session: PromptSession[str] = PromptSession(self._prompt, erase_when_done=True)
+        self._coming = ""
+        self._dismissed = False
+
+    async def read(self) -> str | Key:
+        """Return the line that the user enters, or the key that was pressed instead."""
+        finished = threading.Event()
+        self._dismissed = False
+        try:
+            line = await trio.to_thread.run_sync(self._ask, finished, abandon_on_cancel=True)
+        except trio.Cancelled:
+            self._dismiss()
+            # The prompt has to give the terminal back its modes before the process may end.
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(finished.wait, _DISMISSAL_S)
+            raise
+        if isinstance(line, str) and line.strip():
+            self.show(Print("you", line))
+        return line
+
+    def show(self, effect: Shown) -> None:
+        """Show an effect above the prompt."""
+        match effect:
+            case Piece(text):
+                self._grow(self._coming + text)
+            case Spoken(text):
+                self._grow("")
+                self._console.print(_line(Print("evaa", text)))
+            case Retracted(text, why):
+                self._grow("")
+                self._console.print(Text(f"{_NAMES['evaa']}{text} [{why}]", style="dim"))
+            case Print():
+                self._console.print(_line(effect))
+
+    def _grow(self, coming: str) -> None:
+        self._coming = coming
+        self._session.app.invalidate()
+
+    def _prompt(self) -> StyleAndTextTuples:
+        above = f"{_NAMES['evaa']}{self._coming}\n" if self._coming else ""
+        return [("", above), ("ansigreen", "you> ")]
+
+    def _ask(self, finished: threading.Event) -> str | Key:
+        try:
+            return self._session.prompt(pre_run=self._leave_if_dismissed, handle_sigint=False)
+        except KeyboardInterrupt:
+            return Key.INTERRUPT
+        except EOFError:
+            return Key.END
+        finally:
+            finished.set()
+
+    def _dismiss(self) -> None:
+        """End the prompt from outside its thread, be it before, while or after it runs."""
+        self._dismissed = True
+        loop = self._session.app.loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed in between
+                loop.call_soon_threadsafe(self._leave_if_dismissed)
+
+    def _leave_if_dismissed(self) -> None:
+        app = self._session.app
+        if self._dismissed and app.future is not None and not app.future.done():
+            app.exit(exception=EOFError)
+
+
+@contextlib.contextmanager
+def open_terminal() -> Iterator[Terminal]:
+    """Yield the face that standard input and output call for: a prompt only if both are a terminal."""
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        with patch_stdout(raw=True):
+            yield PromptTerminal(Console(highlight=False))
+        return
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    yield PlainTerminal(sys.stdin, Console(highlight=False), Console(stderr=True, highlight=False))
+
+
+def _line(shown: Print) -> Text:
+    return Text(_NAMES.get(shown.kind, "") + shown.text, style=_STYLES[shown.kind])

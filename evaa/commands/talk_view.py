@@ -1,0 +1,364 @@
+"""What the terminal client knows and does, without any I/O: frames and typed lines in, a new view and effects out.
+
+A text that the user said stays in `View.said` until EVAA has both acknowledged it (`turnStarted`: it is durable) and
+answered it. Whatever is not acknowledged when a connection binds is sent again under its old id, which EVAA recognises;
+so a lost connection neither loses nor doubles a text.
+"""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from evaa.commands.talk_frames import (
+    Delta,
+    ErrorFrame,
+    GoingAway,
+    Line,
+    Ready,
+    Reply,
+    SeenStage,
+    TurnCancelled,
+    TurnStarted,
+    WarningFrame,
+    plain,
+    read_frame,
+)
+from protocols.frontend import ClientFrame, Interrupt, Start, Text
+
+Kind = Literal["note", "stage", "you", "evaa", "warning", "error"]
+Ending = Literal["complete", "refused"]
+
+
+# --- effects ----------------------------------------------------------------------------------------------------
+
+
+class Print(msgspec.Struct, frozen=True):
+    """Show a whole text on lines of its own."""
+
+    kind: Kind
+    text: str
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Show the next piece of the reply that is coming."""
+
+    text: str
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """The reply is complete. With `streamed`, its pieces have shown all of it."""
+
+    text: str
+    streamed: bool
+
+
+class Retracted(msgspec.Struct, frozen=True):
+    """The pieces shown so far, together `text`, will not become a reply."""
+
+    text: str
+    why: str
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send this message, if there is a connection."""
+
+    message: str
+
+
+Shown: TypeAlias = Print | Piece | Spoken | Retracted
+Effect: TypeAlias = Shown | Send
+
+
+_ENCODER = msgspec.json.Encoder()
+
+# Errors that name no turn: these refuse a text that was sent, those leave a text without a reply, and the last end all.
+_REFUSE_A_TEXT = frozenset(("bad_frame", "text_too_long", "rate_limited"))
+_LEAVE_UNANSWERED = frozenset(("agent_unavailable", "internal"))
+_END_ALL = frozenset(("bad_session_id", "session_mismatch", "not_bound"))
+
+_WHY_CANCELLED = {
+    "interrupted": "interrupted",
+    "resumed": "taken back: you went on",
+    "superseded": "taken back: EVAA answers all you said at once",
+}
+
+
+# --- the view ---------------------------------------------------------------------------------------------------
+
+
+class Said(msgspec.Struct, frozen=True):
+    """A text of the user's that is not yet both acknowledged and answered."""
+
+    id: str
+    text: str
+    turn: int | None = None
+    acknowledged: bool = False
+    answered: bool = False
+
+
+class View(msgspec.Struct, frozen=True):
+    """What the client knows of its session.
+
+    `newest` is the newest turn known; `heard` the newest whose whole reply was shown; `settled` the newest that will
+    get no reply any more, because it has one or was interrupted. `failed` says that some text was refused or was left
+    without an answer. `ending` is set once there is nothing more to talk about.
+    """
+
+    session_id: str
+    bound: bool = False
+    was_bound: bool = False
+    opening_due: bool = False
+    stage: SeenStage | None = None
+    stages: tuple[SeenStage, ...] = ()
+    follow_ups: int = 0
+    stage_line: str = ""
+    newest: int = -1
+    heard: int = -1
+    settled: int = -1
+    streaming: int = -1
+    streamed: str = ""
+    said: tuple[Said, ...] = ()
+    failed: bool = False
+    reconnect_after_s: float = 0.0
+    ending: Ending | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a reply is coming or owed."""
+        return bool(self.streamed) or any(not said.answered for said in self.said)
+
+    @property
+    def idle(self) -> bool:
+        """Whether EVAA waits for the user: connected, the opening question asked, everything answered."""
+        return self.bound and not self.opening_due and not self.busy
+
+
+Change: TypeAlias = tuple[View, tuple[Effect, ...]]
+
+
+def start_message(view: View) -> str:
+    """Return the first message of a connection; it asks for the conversation so far."""
+    return _encode(Start(session_id=view.session_id, replay=True))
+
+
+def say(view: View, text: str, text_id: str) -> Change:
+    """The user says something. While there is no connection it waits for the next one."""
+    said = Said(text_id, text.encode(errors="replace").decode())
+    view = _with(view, said=(*view.said, said))
+    return view, (_send_again(said),) if view.bound else ()
+
+
+def interrupt(view: View) -> Change:
+    """The user wants the reply to stop."""
+    if not (view.bound and view.busy):
+        return view, (Print("note", "There is nothing to interrupt."),)
+    return view, (Send(_encode(Interrupt())),)
+
+
+def lost(view: View) -> Change:
+    """The connection is gone, and with it the pieces of a reply that was coming."""
+    effects = _retraction(view, "lost with the connection")
+    return _with(view, bound=False, streaming=-1, streamed=""), effects
+
+
+def receive(view: View, message: str | bytes) -> Change:
+    """EVAA sent a message. What is not understood changes nothing."""
+    try:
+        frame = read_frame(message)
+    except msgspec.MsgspecError as error:
+        return view, (Print("warning", f"EVAA sent something that this client cannot read: {plain(str(error))}"),)
+    match frame:
+        case None:
+            return view, ()
+        case Ready():
+            return _ready(view, frame)
+        case TurnStarted():
+            return _turn_started(view, frame), ()
+        case Delta():
+            return _delta(view, frame)
+        case Reply():
+            return _reply(view, frame)
+        case TurnCancelled():
+            return _turn_cancelled(view, frame)
+        case WarningFrame():
+            return view, (Print("warning", plain(frame.message)),)
+        case ErrorFrame():
+            return _error(view, frame)
+        case GoingAway():
+            after = max(0, frame.reconnect_after_ms) / 1000
+            return _with(view, reconnect_after_s=after), (Print("note", "EVAA is being restarted."),)
+
+
+# --- frame by frame ---------------------------------------------------------------------------------------------
+
+
+def _ready(view: View, frame: Ready) -> Change:
+    effects: list[Effect] = []
+    for line in frame.messages:
+        view, shown = _replayed(view, line)
+        effects += shown
+    spoken_to = any(line.role == "assistant" for line in frame.messages)
+    view = _with(
+        _settle(view, view.settled),
+        bound=True,
+        was_bound=True,
+        opening_due=not frame.resumed and not spoken_to,
+        reconnect_after_s=0.0,
+        stages=frame.stages,
+    )
+    if frame.status != "interviewing" or frame.stage is None:
+        return _complete(view, effects)
+    view, shown = _enter(view, frame.stage)
+    again = (_send_again(said) for said in view.said if not said.acknowledged)
+    return view, (*effects, *shown, *again)
+
+
+def _replayed(view: View, line: Line) -> Change:
+    """Take one line of the conversation so far; show it unless it was shown when it was said."""
+    if line.role == "assistant":
+        if line.turn <= view.settled:
+            return view, ()
+        heard = view.heard if line.interrupted else line.turn
+        view = _with(view, settled=line.turn, heard=heard, newest=max(view.newest, line.turn))
+        return view, (Print("evaa", plain(line.text) + (" (interrupted)" if line.interrupted else "")),)
+    if line.turn <= view.newest:
+        return view, ()
+    view = _with(view, newest=line.turn)
+    ours = next((said for said in view.said if said.turn is None and said.text.strip() == line.text.strip()), None)
+    if ours is None:
+        return view, (Print("you", plain(line.text)),)
+    # Stored after all, though the acknowledgement was lost on the way.
+    return _acknowledge(view, ours.id, line.turn), ()
+
+
+def _turn_started(view: View, frame: TurnStarted) -> View:
+    view = _with(view, newest=max(view.newest, frame.turn))
+    return _settle(_acknowledge(view, frame.id, frame.turn), view.settled)
+
+
+def _delta(view: View, frame: Delta) -> Change:
+    text = plain(frame.text)
+    if frame.turn <= view.heard or not text:
+        return view, ()
+    if frame.turn == view.streaming:
+        return _with(view, streamed=view.streamed + text), (Piece(text),)
+    retraction = _retraction(view, "taken back")
+    return _with(view, streaming=frame.turn, streamed=text), (*retraction, Piece(text))
+
+
+def _reply(view: View, frame: Reply) -> Change:
+    if frame.turn <= view.heard:  # a resumed session is told its last reply again
+        return _settle(view, frame.turn, frame.id), ()
+    effects = _spoken(view, frame)
+    view = _settle(view, frame.turn, frame.id)
+    newest = max(view.newest, frame.turn)
+    view = _with(view, heard=frame.turn, newest=newest, streaming=-1, streamed="", opening_due=False)
+    if frame.next_stage and frame.next_stage_data is not None:
+        if frame.next_stage_data.completed:
+            return _complete(view, effects)
+        view, shown = _enter(view, frame.next_stage_data)
+        return view, (*effects, *shown)
+    if frame.turn > 0:
+        view = _with(view, follow_ups=view.follow_ups + 1)
+    view, shown = _tell_stage(view)
+    return view, (*effects, *shown)
+
+
+def _spoken(view: View, frame: Reply) -> list[Effect]:
+    """Complete the pieces to the whole reply, or put the reply in their place where they are no part of it."""
+    response = plain(frame.response)
+    streamed = view.streamed if view.streaming == frame.turn else ""
+    if not streamed or not response.startswith(streamed):
+        return [*_retraction(view, "replaced"), Spoken(response, streamed=False)]
+    rest = response.removeprefix(streamed)
+    return [*([Piece(rest)] if rest else []), Spoken(response, streamed=True)]
+
+
+def _turn_cancelled(view: View, frame: TurnCancelled) -> Change:
+    effects: tuple[Effect, ...] = ()
+    if frame.turn == view.streaming:
+        effects = _retraction(view, _WHY_CANCELLED.get(frame.reason, "taken back"))
+        view = _with(view, streaming=-1, streamed="")
+    if frame.reason == "interrupted":  # after the other reasons a later turn answers what was said
+        view = _settle(view, frame.turn)
+    return view, effects
+
+
+def _error(view: View, frame: ErrorFrame) -> Change:
+    shown = (Print("error", f"{plain(frame.message)} ({plain(frame.code)})"),)
+    if frame.code in _END_ALL:
+        return _with(view, ending="refused", failed=True), shown
+    if frame.code in _LEAVE_UNANSWERED:
+        return _with(view, said=(), opening_due=False, failed=view.failed or view.busy), shown
+    if frame.code in _REFUSE_A_TEXT:
+        refused = next((said for said in view.said if not (said.acknowledged or said.answered)), None)
+        rest = tuple(said for said in view.said if said is not refused)
+        return _with(view, said=rest, failed=view.failed or refused is not None), shown
+    return view, shown
+
+
+# --- parts ------------------------------------------------------------------------------------------------------
+
+
+def _acknowledge(view: View, text_id: str | None, turn: int) -> View:
+    said = tuple(
+        msgspec.structs.replace(said, turn=turn, acknowledged=True) if said.id == text_id else said
+        for said in view.said
+    )
+    return _with(view, said=said)
+
+
+def _settle(view: View, turn: int, text_id: str | None = None) -> View:
+    """Note that no turn up to this one gets another reply, nor does the text with this id."""
+    settled = max(view.settled, turn)
+    marked = (
+        msgspec.structs.replace(said, answered=True)
+        if said.id == text_id or (said.turn is not None and said.turn <= settled)
+        else said
+        for said in view.said
+    )
+    return _with(view, settled=settled, said=tuple(s for s in marked if not (s.answered and s.acknowledged)))
+
+
+def _enter(view: View, stage: SeenStage) -> Change:
+    return _tell_stage(_with(view, stage=stage, follow_ups=stage.follow_ups_used))
+
+
+def _tell_stage(view: View) -> Change:
+    line = _stage_line(view)
+    shown = (Print("stage", line),) if line != view.stage_line else ()
+    return _with(view, stage_line=line), shown
+
+
+def _stage_line(view: View) -> str:
+    stage = view.stage
+    if stage is None:
+        return ""
+    known = {other.stage_id: (number, other) for number, other in enumerate(view.stages, 1)}
+    position, listed = known.get(stage.stage_id, (stage.order, stage))
+    line = f"Stage {position} of {stage.total_stages or len(view.stages)}: {plain(stage.name)}"
+    if not view.follow_ups:
+        return line
+    most = stage.max_follow_ups if stage.max_follow_ups is not None else listed.max_follow_ups
+    return f"{line} (follow-up {view.follow_ups}{'' if most is None else f' of {most}'})"
+
+
+def _complete(view: View, effects: list[Effect]) -> Change:
+    done = Print("stage", "The interview is complete. Thank you!")
+    return _with(view, ending="complete", stage=None), (*effects, done)
+
+
+def _retraction(view: View, why: str) -> tuple[Effect, ...]:
+    return (Retracted(view.streamed, why),) if view.streamed else ()
+
+
+def _send_again(said: Said) -> Send:
+    return Send(_encode(Text(text=said.text, id=said.id)))
+
+
+def _encode(frame: ClientFrame) -> str:
+    return _ENCODER.encode(frame).decode()
+
+
+def _with(view: View, **changes: object) -> View:
+    return msgspec.structs.replace(view, **changes)

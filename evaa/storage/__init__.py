@@ -1,0 +1,1 @@
+"""Session stores, plug-ins of `protocols.ports.SessionStore`, and the spill file for what no store could take."""
