@@ -19,12 +19,12 @@ Everything that comes from a turn carries its number, and what does not belong t
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import msgspec
 
 from evaa.interview import reducer, views
+from evaa.interview.turn import LiveTurn, completed, timing
 from protocols.frontend import (
     Completion,
     Delta,
@@ -33,7 +33,6 @@ from protocols.frontend import (
     Reply,
     ServerFrame,
     StageData,
-    Timing,
     TurnCancelled,
     TurnStarted,
     WarningFrame,
@@ -59,7 +58,6 @@ from protocols.messages import (
     Send,
     StopAsking,
     StoreTroubled,
-    TurnCompleted,
     Withdraw,
 )
 from protocols.ports import Answer
@@ -71,24 +69,6 @@ MAX_WAITING = 16
 GOODBYE = "Thank you, that is everything I need. I will now write up what we have gathered."
 AFTERWARDS = "Our interview is complete, and what you told me is saved. Your summary is on its way."
 NOT_ACKNOWLEDGED = "The store cannot be reached: what you say now is answered but not safely kept until it is back"
-
-
-@dataclass(slots=True)
-class _Turn:
-    """The live turn. `taken` is what the writer took of it; `streamed` what was sent of it in all."""
-
-    number: int
-    source: Source
-    client_id: str | None
-    heard_at: float
-    phase: Literal["asking", "replying", "leaving"] = "asking"
-    requested_at: float | None = None
-    first_piece_at: float | None = None
-    received_at: float | None = None
-    streamed: list[str] = field(default_factory=list)
-    taken: list[str] = field(default_factory=list)
-    answer: Answer | None = None
-    reply: Reply | None = None
 
 
 @dataclass(slots=True)
@@ -123,7 +103,7 @@ class TurnEngine:
         self._exchange = exchange
         self._reply_acknowledges = reply_acknowledges
         self._wall_ms = wall_ms
-        self._turn: _Turn | None = None
+        self._turn: LiveTurn | None = None
         self._waiting: deque[Said] = deque()
         self._unacknowledged: deque[_Unacknowledged] = deque()
         self._store_troubled = False
@@ -229,16 +209,16 @@ class TurnEngine:
         self._save()
 
     def _begin(self, owed: TurnRecord, *, heard_at: float) -> None:
-        self._turn = _Turn(owed.turn, owed.source, owed.client_id, heard_at)
+        self._turn = LiveTurn(owed.turn, owed.source, owed.client_id, heard_at)
         if self.record.interview.stage is not None:
             self._do(Ask(views.brief(self.record)))
         else:
             self._answer_unasked(self._turn, AFTERWARDS)
 
-    def _answer_unasked(self, turn: _Turn, text: str) -> None:
+    def _answer_unasked(self, turn: LiveTurn, text: str) -> None:
         words = views.unanswered_words(self.record.interview)
         answer = Answer(text=text, wants_next=False, facts={}, history=self._exchange(words, text), model="none")
-        self._stream(turn, text)
+        self._send(Delta(turn=turn.number, text=text))
         self._on_answered(Answered(turn.number, answer, turn.heard_at))
 
     def _is_known(self, client_id: str) -> bool:
@@ -259,7 +239,7 @@ class TurnEngine:
             self._cut_short(self._turn, by_utterance=False)
             self._save()
 
-    def _cut_short(self, turn: _Turn, *, by_utterance: bool) -> None:
+    def _cut_short(self, turn: LiveTurn, *, by_utterance: bool) -> None:
         """End the live turn before its reply is complete, keeping what was delivered of it."""
         self._do(StopAsking(turn.number))
         self._do(Withdraw(turn.number))
@@ -282,11 +262,7 @@ class TurnEngine:
             return
         if turn.first_piece_at is None:
             turn.first_piece_at = piece.at
-        self._stream(turn, piece.text)
-
-    def _stream(self, turn: _Turn, text: str) -> None:
-        turn.streamed.append(text)
-        self._send(Delta(turn=turn.number, text=text))
+        self._send(Delta(turn=turn.number, text=piece.text))
 
     def _on_restarted(self, restarted: ReplyRestarted) -> None:
         if (turn := self._live(restarted.turn)) is None or turn.phase != "asking":
@@ -294,7 +270,6 @@ class TurnEngine:
         self._do(Withdraw(turn.number))
         if turn.taken:
             self._send(TurnCancelled(turn=turn.number, reason="superseded"))
-        turn.streamed.clear()
         turn.taken.clear()
         self._send(WarningFrame(code="agent_unavailable", message=restarted.reason, retryable=True))
 
@@ -320,12 +295,12 @@ class TurnEngine:
             response=answer.text,
             next_stage=closes,
             next_stage_data=self._what_begins() if closes else None,
-            timing=_timing(turn, answered.at),
+            timing=timing(turn, answered.at),
             id=turn.client_id if turn.client_id is not None else msgspec.UNSET,
         )
         self._send_reply_when_acknowledged()
 
-    def _complete(self, turn: _Turn, answer: Answer) -> Answer:
+    def _complete(self, turn: LiveTurn, answer: Answer) -> Answer:
         """Where the stage closes against the model's will, add what comes next: the user is never left without."""
         interview = self.record.interview
         if answer.wants_next or not reducer.closes_stage(interview, wants_next=False):
@@ -333,7 +308,7 @@ class TurnEngine:
         upcoming = interview.stage_index + 1
         bridge = interview.stages[upcoming].opening if upcoming < len(interview.stages) else GOODBYE
         addition = f"\n\n{bridge}"
-        self._stream(turn, addition)
+        self._send(Delta(turn=turn.number, text=addition))
         text = answer.text + addition
         history = self._exchange(views.unanswered_words(interview), text)
         return msgspec.structs.replace(answer, text=text, history=history)
@@ -364,7 +339,7 @@ class TurnEngine:
         self._save()
         closed = after.stage_index > before.stage_index
         self._do(
-            _completed(turn, answer, stage=before.stage_index + 1, closed=closed, at=written.at, store_s=self._store_s)
+            completed(turn, answer, stage=before.stage_index + 1, closed=closed, at=written.at, store_s=self._store_s)
         )
         while self._waiting:
             self._on_said(self._waiting.popleft())
@@ -387,7 +362,7 @@ class TurnEngine:
 
     # --- helpers ------------------------------------------------------------------------------------------------
 
-    def _live(self, number: int) -> _Turn | None:
+    def _live(self, number: int) -> LiveTurn | None:
         return self._turn if self._turn is not None and self._turn.number == number else None
 
     def _change(self, *, interview: Interview, history: tuple[str, ...] = ()) -> None:
@@ -418,43 +393,3 @@ class TurnEngine:
 
 def _turn_started(turn: int, source: Source, client_id: str | None) -> TurnStarted:
     return TurnStarted(turn=turn, source=source, id=client_id if client_id is not None else msgspec.UNSET)
-
-
-def _ms(since: float, until: float | None) -> float | None:
-    return None if until is None else round((until - since) * 1000, 3)
-
-
-def _overhead_s(turn: _Turn, until: float) -> float:
-    """EVAA's own share: from the utterance to the request, and from the provider's last byte to `until`."""
-    if turn.requested_at is None or turn.received_at is None:
-        return until - turn.heard_at
-    return (turn.requested_at - turn.heard_at) + (until - turn.received_at)
-
-
-def _timing(turn: _Turn, now: float) -> Timing:
-    return Timing(
-        stt_ms=None,
-        first_token_ms=_ms(turn.heard_at, turn.first_piece_at),
-        total_ms=round((now - turn.heard_at) * 1000, 3),
-        overhead_ms=round(_overhead_s(turn, now) * 1000, 3),
-    )
-
-
-def _completed(
-    turn: _Turn, answer: Answer, *, stage: int, closed: bool, at: float, store_s: float | None
-) -> TurnCompleted:
-    return TurnCompleted(
-        turn=turn.number,
-        source=turn.source,
-        stage=stage,
-        closed_stage=closed,
-        model=answer.model,
-        followed_protocol=answer.followed_protocol,
-        first_token_ms=_ms(turn.heard_at, turn.first_piece_at),
-        total_ms=round((at - turn.heard_at) * 1000, 3),
-        overhead_ms=round(_overhead_s(turn, at) * 1000, 3),
-        store_ms=None if store_s is None else round(store_s * 1000, 3),
-        input_tokens=answer.usage.input_tokens,
-        output_tokens=answer.usage.output_tokens,
-        cached_tokens=answer.usage.cached_tokens,
-    )
