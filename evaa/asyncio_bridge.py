@@ -70,7 +70,9 @@ async def open_bridge() -> AsyncIterator[Bridge]:
 def _log_orphan(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """An error that no asyncio code was waiting for; trio-asyncio's default is to end the loop with it."""
     error = context.get("exception")
-    _log.error("asyncio.error", reason=context.get("message"), error=type(error).__name__ if error else None)
+    # A callback's message quotes the arguments, which may be what a user said.
+    reason = "Exception in callback" if "handle" in context else context.get("message")
+    _log.error("asyncio.error", reason=reason, error=type(error).__name__ if error else None)
 
 
 def _use_trio_threads(loop: trio_asyncio.TrioEventLoop) -> None:

@@ -4,7 +4,7 @@ Each takes an opened store and two text streams: `out` for what was asked for, `
 `export` can be redirected into a file. Each returns an exit status: 0, or 1 when nothing was done.
 """
 
-import codecs
+import sys
 from typing import TextIO
 
 import trio
@@ -40,7 +40,7 @@ async def export_stages(store: SessionStore, form: Format, out: TextIO, err: Tex
 
 
 async def import_stages(store: SessionStore, path: str, out: TextIO, err: TextIO) -> int:
-    """Put the stages of a file in place of the stored ones.
+    """Put the stages of a file, or of standard input if the path is `-`, in place of the stored ones.
 
     A file with any problem is refused whole: every problem goes to `err`, and the store keeps what it has. Sessions
     that are running keep the stages that they began with.
@@ -65,8 +65,12 @@ async def import_stages(store: SessionStore, path: str, out: TextIO, err: TextIO
 
 
 async def _read(path: str) -> str:
-    async with await trio.open_file(path, "rb") as file:
-        data = (await file.read(MAX_BYTES + 4)).removeprefix(codecs.BOM_UTF8)
+    data: bytes
+    if path == "-":
+        data = await trio.to_thread.run_sync(sys.stdin.buffer.read, MAX_BYTES + 1, abandon_on_cancel=True)
+    else:
+        async with await trio.open_file(path, "rb") as file:
+            data = await file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise StagesRefused(("the file: larger than 1 MiB",))
     return data.decode()

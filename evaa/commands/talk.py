@@ -200,12 +200,12 @@ class _Client:
     async def _keep_connected(self) -> None:
         failures = 0
         while True:
-            began, heard = trio.current_time(), self.view.heard
+            began, settled = trio.current_time(), self.view.settled
             loss = await self._connect()
             if self._status is not None:
                 return
             await self._apply(lost(self.view))
-            if self.view.heard > heard or trio.current_time() - began > _LASTED_S:
+            if self.view.settled > settled or trio.current_time() - began > _LASTED_S:
                 failures = 0
             if loss.final or not self.view.was_bound or failures == len(self._delays):
                 gave_up = f"; gave up after {failures} attempts to reconnect." if failures and not loss.final else ""

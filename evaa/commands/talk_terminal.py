@@ -144,8 +144,9 @@ class PromptTerminal:
             case Retracted(text, why):
                 self._grow("")
                 self._console.print(Text(f"{_NAMES['evaa']}{text} [{why}]", style="dim"))
-            case Print():
-                self._console.print(_line(effect))
+            case Print(kind):
+                # A note may hold a command to copy: left to the terminal to wrap, it stays one line.
+                self._console.print(_line(effect), soft_wrap=kind == "note")
 
     def _grow(self, coming: str) -> None:
         self._coming = coming

@@ -71,15 +71,14 @@ Effect: TypeAlias = Shown | Send
 
 _ENCODER = msgspec.json.Encoder()
 
-# Errors that name no turn: these refuse a text that was sent, those leave a text without a reply, and the last end all.
+# Errors name no turn; what they are about follows from their code.
 _REFUSE_A_TEXT = frozenset(("bad_frame", "text_too_long", "rate_limited"))
-_LEAVE_UNANSWERED = frozenset(("agent_unavailable", "internal"))
 _END_ALL = frozenset(("bad_session_id", "session_mismatch", "not_bound"))
 
 _WHY_CANCELLED = {
     "interrupted": "interrupted",
     "resumed": "taken back: you went on",
-    "superseded": "taken back: EVAA answers all you said at once",
+    "superseded": "taken back: the answer begins anew",
 }
 
 
@@ -99,9 +98,9 @@ class Said(msgspec.Struct, frozen=True):
 class View(msgspec.Struct, frozen=True):
     """What the client knows of its session.
 
-    `newest` is the newest turn known; `heard` the newest whose whole reply was shown; `settled` the newest that will
-    get no reply any more, because it has one or was interrupted. `failed` says that some text was refused or was left
-    without an answer. `ending` is set once there is nothing more to talk about.
+    `newest` is the newest turn known, and `settled` the newest that gets no reply any more, because it has one or was
+    interrupted. `owed` is the turn that EVAA has said it is answering. `failed` says that some text was refused or was
+    left without an answer. `ending` is set once there is nothing more to talk about.
     """
 
     session_id: str
@@ -113,8 +112,8 @@ class View(msgspec.Struct, frozen=True):
     follow_ups: int = 0
     stage_line: str = ""
     newest: int = -1
-    heard: int = -1
     settled: int = -1
+    owed: int = -1
     streaming: int = -1
     streamed: str = ""
     said: tuple[Said, ...] = ()
@@ -125,7 +124,7 @@ class View(msgspec.Struct, frozen=True):
     @property
     def busy(self) -> bool:
         """Whether a reply is coming or owed."""
-        return bool(self.streamed) or any(not said.answered for said in self.said)
+        return bool(self.streamed) or self.owed > self.settled or any(not said.answered for said in self.said)
 
     @property
     def idle(self) -> bool:
@@ -158,14 +157,14 @@ def interrupt(view: View) -> Change:
 def lost(view: View) -> Change:
     """The connection is gone, and with it the pieces of a reply that was coming."""
     effects = _retraction(view, "lost with the connection")
-    return _with(view, bound=False, streaming=-1, streamed=""), effects
+    return _with(view, bound=False, streaming=-1, streamed="", owed=-1), effects
 
 
 def receive(view: View, message: str | bytes) -> Change:
     """EVAA sent a message. What is not understood changes nothing."""
     try:
         frame = read_frame(message)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         return view, (Print("warning", f"EVAA sent something that this client cannot read: {plain(str(error))}"),)
     match frame:
         case None:
@@ -209,8 +208,7 @@ def _ready(view: View, frame: Ready) -> Change:
     if frame.status != "interviewing" or frame.stage is None:
         return _complete(view, effects)
     view, shown = _enter(view, frame.stage)
-    again = (_send_again(said) for said in view.said if not said.acknowledged)
-    return view, (*effects, *shown, *again)
+    return view, (*effects, *shown, *_unacknowledged(view))
 
 
 def _replayed(view: View, line: Line) -> Change:
@@ -218,8 +216,7 @@ def _replayed(view: View, line: Line) -> Change:
     if line.role == "assistant":
         if line.turn <= view.settled:
             return view, ()
-        heard = view.heard if line.interrupted else line.turn
-        view = _with(view, settled=line.turn, heard=heard, newest=max(view.newest, line.turn))
+        view = _with(view, settled=line.turn, newest=max(view.newest, line.turn))
         return view, (Print("evaa", plain(line.text) + (" (interrupted)" if line.interrupted else "")),)
     if line.turn <= view.newest:
         return view, ()
@@ -232,13 +229,15 @@ def _replayed(view: View, line: Line) -> Change:
 
 
 def _turn_started(view: View, frame: TurnStarted) -> View:
-    view = _with(view, newest=max(view.newest, frame.turn))
+    # A text may be acknowledged only after its reply has failed; then none is owed.
+    given_up = any(said.id == frame.id and said.answered for said in view.said)
+    view = _with(view, newest=max(view.newest, frame.turn), owed=view.owed if given_up else frame.turn)
     return _settle(_acknowledge(view, frame.id, frame.turn), view.settled)
 
 
 def _delta(view: View, frame: Delta) -> Change:
     text = plain(frame.text)
-    if frame.turn <= view.heard or not text:
+    if frame.turn <= view.settled or not text:
         return view, ()
     if frame.turn == view.streaming:
         return _with(view, streamed=view.streamed + text), (Piece(text),)
@@ -247,12 +246,12 @@ def _delta(view: View, frame: Delta) -> Change:
 
 
 def _reply(view: View, frame: Reply) -> Change:
-    if frame.turn <= view.heard:  # a resumed session is told its last reply again
+    if frame.turn <= view.settled:  # a resumed session is told its last reply again, be it a part of one
         return _settle(view, frame.turn, frame.id), ()
     effects = _spoken(view, frame)
     view = _settle(view, frame.turn, frame.id)
     newest = max(view.newest, frame.turn)
-    view = _with(view, heard=frame.turn, newest=newest, streaming=-1, streamed="", opening_due=False)
+    view = _with(view, newest=newest, streaming=-1, streamed="", opening_due=False)
     if frame.next_stage and frame.next_stage_data is not None:
         if frame.next_stage_data.completed:
             return _complete(view, effects)
@@ -288,12 +287,12 @@ def _error(view: View, frame: ErrorFrame) -> Change:
     shown = (Print("error", f"{plain(frame.message)} ({plain(frame.code)})"),)
     if frame.code in _END_ALL:
         return _with(view, ending="refused", failed=True), shown
-    if frame.code in _LEAVE_UNANSWERED:
-        return _with(view, said=(), opening_due=False, failed=view.failed or view.busy), shown
+    if frame.code == "internal":  # EVAA's agent began anew; it knows only what it had acknowledged
+        return view, (*shown, *_unacknowledged(view))
+    if frame.code == "agent_unavailable":
+        return _give_up(view), shown
     if frame.code in _REFUSE_A_TEXT:
-        refused = next((said for said in view.said if not (said.acknowledged or said.answered)), None)
-        rest = tuple(said for said in view.said if said is not refused)
-        return _with(view, said=rest, failed=view.failed or refused is not None), shown
+        return _drop_newest(view), shown
     return view, shown
 
 
@@ -320,6 +319,24 @@ def _settle(view: View, turn: int, text_id: str | None = None) -> View:
     return _with(view, settled=settled, said=tuple(s for s in marked if not (s.answered and s.acknowledged)))
 
 
+def _give_up(view: View) -> View:
+    """No reply is coming. What is not acknowledged is still kept, for EVAA may not have it yet."""
+    kept = (msgspec.structs.replace(said, answered=True) for said in view.said if not said.acknowledged)
+    return _with(view, said=tuple(kept), owed=-1, opening_due=False, failed=view.failed or view.busy)
+
+
+def _drop_newest(view: View) -> View:
+    """Forget the newest text that may have been refused: what was sent before it was taken, or was refused before."""
+    waiting = [said for said in view.said if not (said.acknowledged or said.answered)]
+    if not waiting:
+        return view
+    return _with(view, said=tuple(said for said in view.said if said is not waiting[-1]), failed=True)
+
+
+def _unacknowledged(view: View) -> tuple[Send, ...]:
+    return tuple(_send_again(said) for said in view.said if not said.acknowledged)
+
+
 def _enter(view: View, stage: SeenStage) -> Change:
     return _tell_stage(_with(view, stage=stage, follow_ups=stage.follow_ups_used))
 
@@ -344,7 +361,7 @@ def _stage_line(view: View) -> str:
 
 
 def _complete(view: View, effects: list[Effect]) -> Change:
-    done = Print("stage", "The interview is complete. Thank you!")
+    done = Print("stage", "The interview is complete.")
     return _with(view, ending="complete", stage=None), (*effects, done)
 
 

@@ -32,6 +32,7 @@ from evaa.simulators.groq_script import (
     error_in_stream,
     estimate_tokens,
     rate_limit_headers,
+    stamp,
     tokenise,
 )
 
@@ -202,17 +203,18 @@ class GroqSimulator:
         )
 
     async def _stream(self, connection: Connection, completion: Completion, asked_s: float) -> None:
-        behaviour = completion.behaviour
+        behaviour, stamped, asked_ns = completion.behaviour, completion.behaviour.stamped, time.monotonic_ns()
         await connection.start(200, self._headers(completion.prompt_tokens) + EVENT_STREAM)
         if behaviour.hang == "first_token":
             await self._hang()
         if behaviour.burst:
             await trio.sleep_until(asked_s + completion.first_token_s)
-            await connection.send_chunk(b"".join(event for _, event in completion.events()))
+            whole = b"".join(event for _, event in completion.events())
+            await connection.send_chunk(stamp(whole, asked_ns, time.monotonic_ns()) if stamped else whole)
         else:
             for due_s, event in completion.events():
                 await trio.sleep_until(asked_s + due_s)
-                await connection.send_chunk(event)
+                await connection.send_chunk(stamp(event, asked_ns, time.monotonic_ns()) if stamped else event)
         if behaviour.hang or behaviour.cut:
             await self._stop_midway(connection, behaviour)
             return

@@ -47,6 +47,9 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     after them, or after `after_tokens` tokens; `cut`, which resets the connection: before the headers, or after
     `after_tokens` tokens; `error_event_after_tokens`, an `event: error` with `error_code` in mid-stream.
 
+    With `stamped`, `<asked>` and `<sent>` in the tokens become the machine's monotonic clock, in nanoseconds: when the
+    request had arrived, and when the token leaves. So latencies can be measured from outside, across processes.
+
     With `model`, only a request for that model takes it. Raises ValueError for a combination that makes no sense.
     """
 
@@ -58,6 +61,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     token_delay_s: float = 0.0
     reasoning_tokens: int = 0
     burst: bool = False
+    stamped: bool = False
     status: int = 200
     error_code: str | None = None
     retry_after_s: float | None = None
@@ -353,3 +357,8 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
         if reasoning:
             usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
         return usage
+
+
+def stamp(event: bytes, asked_ns: int, sent_ns: int) -> bytes:
+    """Put the times into an event that is about to leave. See `Behaviour`."""
+    return event.replace(b"<asked>", b"%d" % asked_ns).replace(b"<sent>", b"%d" % sent_ns)

@@ -103,7 +103,8 @@ class SqliteStore:
     SQLite's error and nothing that is stored. The store then goes on: the next call tries afresh.
 
     Cancellation: a write can be cancelled until it is accepted, that is, while `writer.MAX_WAITING` others wait; then
-    nothing was written. From there on it is waited for under a shield: a commit's time, at worst the busy time-out too.
+    nothing was written. From there on it is waited for under a shield, which takes a commit or two (the one that is
+    running, and its own), each at worst with the busy time-out.
     Lone surrogates, which UTF-8 cannot hold, are stored as U+FFFD; `save` returns what is stored.
     """
 

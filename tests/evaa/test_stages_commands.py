@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import cast
 
@@ -88,6 +88,14 @@ async def test_import_says_what_it_did(out: StringIO, err: StringIO, tmp_path: P
 
     assert await import_stages(store()[1], str(file), out, err) == 0
     assert out.getvalue() == "Imported 1 stage; new sessions begin with:\n  7. Own [bold]stage[/bold]\n"
+
+
+async def test_import_takes_standard_input(out: StringIO, err: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(format_stages(OWN, "json").encode())))
+    fake, target = store()
+
+    assert await import_stages(target, "-", out, err) == 0
+    assert fake.held == OWN
 
 
 async def test_a_bad_file_is_refused_whole(out: StringIO, err: StringIO, tmp_path: Path) -> None:

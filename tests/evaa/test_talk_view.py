@@ -1,106 +1,22 @@
 import json
-from typing import Any
 
 import msgspec
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from evaa.commands.talk_view import (
-    Change,
-    Effect,
-    Piece,
-    Print,
-    Retracted,
-    Send,
-    Spoken,
-    View,
-    interrupt,
-    lost,
-    receive,
-    say,
-    start_message,
+from evaa.commands.talk_view import Piece, Print, Retracted, Send, Spoken, interrupt, receive, say, start_message
+from protocols.frontend import Completion, Delta, Line, Ready, TurnCancelled
+from tests.evaa.talk_builders import (
+    ASKED,
+    NEW,
+    OPENED,
+    SESSION,
+    STAGES,
+    current,
+    ready,
+    reply,
+    seen,
+    sent,
+    started,
 )
-from protocols.frontend import (
-    TYPED_JSON,
-    Completion,
-    CurrentStage,
-    Delta,
-    ErrorCode,
-    ErrorFrame,
-    GoingAway,
-    Line,
-    Pong,
-    Ready,
-    Reply,
-    ServerFrame,
-    StageData,
-    Timing,
-    TurnCancelled,
-    TurnStarted,
-    TypedJsonDialect,
-    WarningFrame,
-)
-
-SESSION = "5f" * 12
-ENCODE = TypedJsonDialect().encode
-STAGES = tuple(StageData(f"{n:024x}", name, "", "", n * 10, 3) for n, name in enumerate(("Aim", "Trigger", "Steps")))
-TIMING = Timing(None, 1.0, 2.0, 1.0)
-
-
-def current(index: int = 0, used: int = 0, most: int = 3) -> CurrentStage:
-    return CurrentStage(**msgspec.structs.asdict(STAGES[index]), follow_ups_used=used, max_follow_ups=most)
-
-
-def ready(*messages: Line, resumed: bool = False, stage: CurrentStage | None = None) -> Ready:
-    return Ready(
-        session_id=SESSION,
-        resumed=resumed,
-        stage=stage or current(),
-        stages=STAGES,
-        status="interviewing",
-        messages=messages,
-    )
-
-
-def reply(turn: int, text: str, to: StageData | Completion | None = None, text_id: str | None = None) -> Reply:
-    return Reply(
-        turn=turn,
-        response=text,
-        next_stage=to is not None,
-        next_stage_data=to,
-        timing=TIMING,
-        id=msgspec.UNSET if text_id is None else text_id,
-    )
-
-
-def started(turn: int, text_id: str) -> TurnStarted:
-    return TurnStarted(turn=turn, source="text", id=text_id)
-
-
-def seen(view: View, *frames: ServerFrame) -> Change:
-    """The view after these frames, and all effects on the way."""
-    effects: list[Effect] = []
-    for frame in frames:
-        message = ENCODE(frame)
-        assert message is not None
-        view, more = receive(view, message)
-        effects += more
-    return view, tuple(effects)
-
-
-def sent(text: str, text_id: str) -> Send:
-    return Send(json.dumps({"type": "text", "text": text, "id": text_id}, separators=(",", ":")))
-
-
-NEW = View(SESSION)
-OPENED, _ = seen(NEW, ready(), reply(0, "What is it?"))
-ASKED, _ = say(OPENED, "Invoices", "a")
-
-
-def test_the_dialect_under_test_is_the_one_the_client_asks_for() -> None:
-    assert TypedJsonDialect.name == TYPED_JSON
-
 
 # --- binding ----------------------------------------------------------------------------------------------------
 
@@ -148,12 +64,32 @@ def test_a_resumed_session_is_drawn_and_its_last_reply_is_not_shown_twice() -> N
     )
 
 
+def test_a_reply_that_was_cut_short_and_is_told_again_is_no_follow_up() -> None:
+    lines = (Line("assistant", "What is it?", 0), Line("user", "All", 1), Line("assistant", "I s", 1, interrupted=True))
+    view, effects = seen(NEW, ready(*lines, resumed=True), reply(1, "I s"))
+
+    assert effects[-1] == Print("stage", "Stage 1 of 3: Aim")
+    assert (view.follow_ups, view.idle) == (0, True)
+
+
+def test_a_reply_that_is_owed_to_a_resumed_session_is_waited_for() -> None:
+    lines = (Line("assistant", "What is it?", 0), Line("user", "All", 1))
+    view, _ = seen(NEW, ready(*lines, resumed=True))
+    assert view.idle
+
+    view, _ = seen(view, started(1, "from another client"))
+    assert not view.idle
+
+    view, _ = seen(view, reply(1, "Which?"))
+    assert view.idle
+
+
 def test_a_session_that_is_over_ends_at_once() -> None:
     over = Ready(session_id=SESSION, resumed=True, stage=None, stages=STAGES, status="drafting")
     view, effects = seen(NEW, over)
 
     assert view.ending == "complete"
-    assert effects == (Print("stage", "The interview is complete. Thank you!"),)
+    assert effects == (Print("stage", "The interview is complete."),)
 
 
 # --- turns ------------------------------------------------------------------------------------------------------
@@ -210,7 +146,7 @@ def test_the_last_reply_ends_the_interview() -> None:
     assert view.ending == "complete"
     assert effects == (
         Spoken("Thank you.", streamed=False),
-        Print("stage", "The interview is complete. Thank you!"),
+        Print("stage", "The interview is complete."),
     )
 
 
@@ -273,7 +209,7 @@ def test_pieces_that_were_taken_back_come_again() -> None:
 
     assert effects[:5] == (
         Piece("Wh"),
-        Retracted("Wh", "taken back: EVAA answers all you said at once"),
+        Retracted("Wh", "taken back: the answer begins anew"),
         Piece("What"),
         Piece("?"),
         Spoken("What?", streamed=True),
@@ -283,172 +219,3 @@ def test_pieces_that_were_taken_back_come_again() -> None:
 
 def test_there_is_nothing_to_interrupt_while_evaa_waits() -> None:
     assert interrupt(OPENED) == (OPENED, (Print("note", "There is nothing to interrupt."),))
-
-
-# --- lost connections -------------------------------------------------------------------------------------------
-
-
-def test_what_is_not_acknowledged_is_sent_again_under_its_id() -> None:
-    view, effects = lost(seen(ASKED, Delta(turn=1, text="Wh"))[0])
-    assert effects == (Retracted("Wh", "lost with the connection"),)
-    assert not view.bound
-
-    view, effects = say(view, "and letters", "b")
-    assert effects == ()
-
-    view, effects = seen(view, ready(Line("assistant", "What is it?", 0), resumed=True))
-    assert effects == (sent("Invoices", "a"), sent("and letters", "b"))
-    assert view.busy
-
-
-def test_what_is_acknowledged_is_not_sent_again() -> None:
-    view, _ = lost(seen(ASKED, started(1, "a"))[0])
-    lines = (Line("assistant", "What is it?", 0), Line("user", "Invoices", 1))
-    view, effects = seen(view, ready(*lines, resumed=True))
-
-    assert effects == ()
-    assert view.busy
-
-    view, effects = seen(view, reply(1, "Which?"))
-    assert effects[0] == Spoken("Which?", streamed=False)
-    assert view.idle
-
-
-def test_a_text_whose_acknowledgement_was_lost_is_known_by_the_replay() -> None:
-    lines = (Line("assistant", "What is it?", 0), Line("user", "Invoices", 1), Line("assistant", "Which?", 1))
-    view, effects = seen(lost(ASKED)[0], ready(*lines, resumed=True, stage=current(used=1)))
-
-    assert effects == (Print("evaa", "Which?"), Print("stage", "Stage 1 of 3: Aim (follow-up 1 of 3)"))
-    assert view.idle
-
-
-def test_what_was_answered_while_the_store_was_away_is_still_to_be_acknowledged() -> None:
-    view, _ = seen(ASKED, reply(1, "Which?", text_id="a"))
-    assert view.idle
-
-    lines = (Line("assistant", "What is it?", 0),)
-    view, effects = seen(lost(view)[0], ready(*lines, resumed=True, stage=current(used=1)))
-    assert effects == (sent("Invoices", "a"),)
-
-    view, _ = seen(view, started(1, "a"))
-    assert view.said == ()
-    assert view.idle
-
-
-def test_going_away_tells_when_to_come_back() -> None:
-    view, effects = seen(OPENED, GoingAway(reconnect_after_ms=1500))
-
-    assert view.reconnect_after_s == 1.5
-    assert effects == (Print("note", "EVAA is being restarted."),)
-    assert seen(lost(view)[0], ready(resumed=True))[0].reconnect_after_s == 0
-
-
-# --- problems ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("code", ["text_too_long", "rate_limited", "bad_frame"])
-def test_a_refused_text_is_no_longer_waited_for(code: ErrorCode) -> None:
-    first, _ = seen(ASKED, started(1, "a"))
-    view, _ = say(first, "and letters", "b")
-    view, effects = seen(view, ErrorFrame(code=code, message="No", retryable=False))
-
-    assert effects == (Print("error", f"No ({code})"),)
-    assert view.said == first.said
-    assert view.failed
-
-
-@pytest.mark.parametrize("code", ["agent_unavailable", "internal"])
-def test_no_reply_is_waited_for_after_a_failure(code: ErrorCode) -> None:
-    view, _ = seen(ASKED, started(1, "a"), ErrorFrame(code=code, message="No", retryable=True))
-
-    assert view.idle
-    assert view.failed
-
-
-def test_an_error_that_is_about_nothing_said_is_only_told() -> None:
-    view, effects = seen(ASKED, ErrorFrame(code="storage_unavailable", message="Wait", retryable=True))
-
-    assert (view, effects) == (ASKED, (Print("error", "Wait (storage_unavailable)"),))
-
-
-def test_a_session_that_cannot_be_bound_ends() -> None:
-    view, _ = seen(NEW, ErrorFrame(code="session_mismatch", message="Another", retryable=False))
-
-    assert view.ending == "refused"
-
-
-def test_a_warning_is_shown_without_what_could_steer_the_terminal() -> None:
-    frame = WarningFrame(code="stt_unavailable", message="\x1b[2JHm\r\u009b1m\n!", retryable=True)
-
-    assert seen(OPENED, frame) == (OPENED, (Print("warning", "[2JHm1m\n!"),))
-
-
-def test_unknown_types_fields_and_codes_are_passed_over() -> None:
-    assert seen(OPENED, Pong(t=1)) == (OPENED, ())
-    assert receive(OPENED, '{"type":"novelty","turn":"x"}') == (OPENED, ())
-    assert receive(OPENED, b"\x00") == (OPENED, ())
-    assert receive(OPENED, '{"type":"delta","turn":1,"text":"x","colour":"red"}')[1] == (Piece("x"),)
-    assert receive(OPENED, '{"type":"error","code":"novelty","message":"m"}')[1] == (Print("error", "m (novelty)"),)
-
-
-def test_a_frame_that_is_known_but_wrong_is_told() -> None:
-    view, (effect,) = receive(OPENED, '{"type":"delta","turn":"x"}')
-
-    assert view == OPENED
-    assert isinstance(effect, Print)
-    assert effect.kind == "warning"
-    assert effect.text.startswith("EVAA sent something that this client cannot read: ")
-
-
-# --- for all ----------------------------------------------------------------------------------------------------
-
-FRAMES: st.SearchStrategy[ServerFrame | str] = st.one_of(
-    st.builds(Delta, turn=st.integers(0, 4), text=st.text(max_size=3)),
-    st.builds(reply, st.integers(0, 4), st.text(max_size=3), st.sampled_from([None, STAGES[1]])),
-    st.builds(started, st.integers(0, 4), st.sampled_from("abc")),
-    st.builds(TurnCancelled, turn=st.integers(0, 4), reason=st.sampled_from(["interrupted", "resumed", "superseded"])),
-    st.builds(
-        lambda lines, resumed: ready(*lines, resumed=resumed),
-        st.lists(
-            st.builds(
-                Line, st.sampled_from(["user", "assistant"]), st.sampled_from("abc"), st.integers(0, 4), st.booleans()
-            )
-        ),
-        st.booleans(),
-    ),
-    st.sampled_from(["lost", "interrupt", "a", "b", "c"]),
-)
-
-
-@given(st.lists(FRAMES))
-def test_pieces_always_become_a_reply_or_are_retracted(steps: list[Any]) -> None:
-    view = NEW
-    shown = ""
-    for step in steps:
-        match step:
-            case "lost":
-                view, effects = lost(view)
-            case "interrupt":
-                view, effects = interrupt(view)
-            case str():
-                view, effects = say(view, step, step)
-            case _:
-                view, effects = seen(view, step)
-        for effect in effects:
-            match effect:
-                case Piece(text):
-                    shown += text
-                case Spoken(text, streamed):
-                    assert shown == (text if streamed else "")
-                    shown = ""
-                case Retracted(text):
-                    assert shown == text
-                    shown = ""
-        assert view.streamed == shown
-
-
-@given(st.text() | st.builds(json.dumps, st.dictionaries(st.sampled_from(["type", "turn", "text"]), st.text())))
-def test_no_message_is_too_odd(message: str) -> None:
-    view, _ = receive(OPENED, message)
-
-    assert view.ending is None
