@@ -1,4 +1,7 @@
-"""EVAA's entry point and composition root: reads the settings, builds the plug-ins, runs the command."""
+"""EVAA's entry point and composition root: reads the settings, builds the plug-ins, runs the command.
+
+What only one command needs is imported there: the server should start at once.
+"""
 
 import sys
 from argparse import Namespace
@@ -14,12 +17,9 @@ from actors.server import Server, ServerLimits, new_owner
 from actors.session import Services
 from evaa.asyncio_bridge import open_bridge
 from evaa.commands.arguments import parse_arguments
-from evaa.commands.stages import export_stages, import_stages, list_stages
-from evaa.commands.talk import talk
 from evaa.interview.stages import default_stages
 from evaa.llm.plugins import LlmChoice, PluginRefused, open_interviewer
 from evaa.observability.logs import configure_logs
-from evaa.simulators.groq import GroqSimulator
 from evaa.storage.spill import SpillFile
 from evaa.storage.sqlite import open_sqlite_store
 from protocols.ports import StoreError
@@ -36,6 +36,8 @@ async def serve(settings: Settings, *, simulate: bool) -> None:
         bridge = await stack.enter_async_context(open_bridge())
         choice = llm_choice(settings)
         if simulate:
+            from evaa.simulators.groq import GroqSimulator  # noqa: PLC0415
+
             nursery = await stack.enter_async_context(trio.open_nursery())
             stack.callback(nursery.cancel_scope.cancel)
             url = await nursery.start(GroqSimulator().serve)
@@ -74,16 +76,12 @@ def server_limits(settings: Settings) -> ServerLimits:
 
 
 async def manage_stages(settings: Settings, arguments: Namespace) -> int:
-    """Run `stages list`, `stages import` or `stages export`."""
+    """Show, replace or write out the stages; return the exit status."""
+    from evaa.commands.stages import run_stages  # noqa: PLC0415
+
     store = await open_sqlite_store(settings.sqlite_path)
     try:
-        match arguments.action:
-            case "list":
-                return await list_stages(store, sys.stdout, sys.stderr)
-            case "import":
-                return await import_stages(store, arguments.file, sys.stdout, sys.stderr)
-            case _:
-                return await export_stages(store, arguments.format, sys.stdout, sys.stderr)
+        return await run_stages(store, arguments, sys.stdout, sys.stderr)
     finally:
         await store.close()
 
@@ -94,9 +92,12 @@ def main(argv: list[str] | None = None) -> int:
     status = 0
     try:
         settings = load_settings()
-        configure_logs(settings.log_format, settings.log_level)
+        output = sys.stdout if arguments.command == "serve" else sys.stderr
+        configure_logs(settings.log_format, settings.log_level, output)
         match arguments.command:
             case "talk":
+                from evaa.commands.talk import talk  # noqa: PLC0415
+
                 url = arguments.url or f"ws://{settings.host}:{settings.port}/ws"
                 status = trio.run(talk, url, arguments.session)
             case "stages":

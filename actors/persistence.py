@@ -161,9 +161,8 @@ class Persistence:
 
     async def _tell_trouble(self, error: StoreUnavailable, back_off_s: float) -> None:
         self._log.warning("store.retrying", reason=str(error), back_off_s=back_off_s)
-        if not self._is_troubled:
-            self._is_troubled = True
-            await self._tell(StoreTroubled())
+        self._is_troubled = True
+        await self._tell(StoreTroubled())  # at every try: an agent that was restarted meanwhile has forgotten it
 
     async def _tell(self, message: Message) -> None:
         if not self._slot.is_closed:  # a stopped agent empties its mailbox no more

@@ -90,7 +90,7 @@ class Session:
         begun = trio.current_time()
         try:
             end = await self._serve()
-        except trio.Cancelled:
+        except* trio.Cancelled:
             end = EndSession(CloseCode.GOING_AWAY, "the server is going away; reconnect")
             raise
         finally:

@@ -67,6 +67,14 @@ async def open_bridge() -> AsyncIterator[Bridge]:
         yield Bridge(loop)
 
 
+def time_limit(seconds: float) -> asyncio.Timeout:
+    """For asyncio code: `async with time_limit(2):` raises `TimeoutError` once the block has taken so long.
+
+    anyio's scopes do not work where its asyncio side was imported before trio-asyncio (its pytest plugin does so).
+    """
+    return asyncio.timeout(seconds)
+
+
 def _log_orphan(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """An error that no asyncio code was waiting for; trio-asyncio's default is to end the loop with it."""
     error = context.get("exception")

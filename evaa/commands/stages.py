@@ -5,6 +5,7 @@ Each takes an opened store and two text streams: `out` for what was asked for, `
 """
 
 import sys
+from argparse import Namespace
 from typing import TextIO
 
 import trio
@@ -17,6 +18,17 @@ from protocols.ports import SessionStore, StoreUnavailable
 from protocols.records import Stage
 
 _NONE_STORED = "No stages are stored yet; these are the defaults."
+
+
+async def run_stages(store: SessionStore, arguments: Namespace, out: TextIO, err: TextIO) -> int:
+    """Run `stages list`, `stages import` or `stages export`, as the command line says."""
+    match arguments.action:
+        case "list":
+            return await list_stages(store, out, err)
+        case "import":
+            return await import_stages(store, arguments.file, out, err)
+        case _:
+            return await export_stages(store, arguments.format, out, err)
 
 
 async def list_stages(store: SessionStore, out: TextIO, err: TextIO) -> int:

@@ -106,6 +106,7 @@ class TurnEngine:
         self._turn: LiveTurn | None = None
         self._waiting: deque[Said] = deque()
         self._unacknowledged: deque[_Unacknowledged] = deque()
+        self._unsure_until = 0
         self._store_troubled = False
         self._store_s: float | None = None
         self._effects: list[Effect] = []
@@ -133,12 +134,20 @@ class TurnEngine:
         return self._drain()
 
     def resume_after_crash(self, *, now: float) -> list[Effect]:
-        """The agent was restarted in mid-session: give the owed reply, and say what may be missing."""
+        """The agent was restarted in mid-session: give the owed reply, and say what may be missing.
+
+        What is durable of the state is not known here; it is saved again, and until then nothing is acknowledged.
+        """
+        self.revision += 1
+        self._unsure_until = self.revision
         interview = self.record.interview
         if reducer.owes_reply(interview):
             owed = interview.turns[-1]
+            self._do(Withdraw(owed.turn))
             self._send(TurnCancelled(turn=owed.turn, reason="superseded"))
+            self._acknowledge_when_durable(owed)
             self._begin(owed, heard_at=now)
+        self._save()
         self._refuse("internal", "The agent was restarted; what was not acknowledged should be sent again")
         return self._drain()
 
@@ -161,7 +170,7 @@ class TurnEngine:
             case Answered():
                 self._on_answered(message)
             case ReplyTaken(turn):
-                if live := self._live(turn):
+                if (live := self._live(turn)) and live.phase == "replying":
                     live.phase = "leaving"
             case ReplyWritten():
                 self._on_written(message)
@@ -184,6 +193,7 @@ class TurnEngine:
     def _on_said(self, said: Said) -> None:
         if said.client_id is not None and self._is_known(said.client_id):
             self._acknowledge_again(said.client_id)
+            self._ask_again_if_failed(said.client_id, heard_at=said.at)
         elif self._turn is not None and self._turn.phase == "leaving":
             if len(self._waiting) == MAX_WAITING:
                 self._refuse("rate_limited", "Too many prompts at once; wait for the reply")
@@ -195,8 +205,11 @@ class TurnEngine:
             self._start_turn(said)
 
     def _start_turn(self, said: Said) -> None:
+        interview = self.record.interview
+        if reducer.owes_reply(interview):  # the answer failed
+            interview = reducer.superseded(interview)
         interview = reducer.said(
-            self.record.interview,
+            interview,
             text=said.text,
             source=said.source,
             client_id=said.client_id,
@@ -204,8 +217,8 @@ class TurnEngine:
         )
         self._change(interview=interview)
         turn = interview.turns[-1]
+        self._acknowledge_when_durable(turn)
         self._begin(turn, heard_at=said.at)
-        self._unacknowledged.append(_Unacknowledged(self.revision, turn.turn, turn.source, turn.client_id))
         self._save()
 
     def _begin(self, owed: TurnRecord, *, heard_at: float) -> None:
@@ -230,9 +243,20 @@ class TurnEngine:
         turn = reducer.find_turn(self.record.interview, client_id)
         if turn is None or any(waiting.turn == turn.turn for waiting in self._unacknowledged):
             return  # it is acknowledged as soon as it is durable
+        if self._unsure_until:
+            self._acknowledge_when_durable(turn)
+            return
         self._send(_turn_started(turn.turn, turn.source, turn.client_id))
         if turn.outcome == "answered":
             self._send(views.delivered_reply(self.record.interview, turn))
+
+    def _acknowledge_when_durable(self, turn: TurnRecord) -> None:
+        self._unacknowledged.append(_Unacknowledged(self.revision, turn.turn, turn.source, turn.client_id))
+
+    def _ask_again_if_failed(self, client_id: str, *, heard_at: float) -> None:
+        interview = self.record.interview
+        if self._turn is None and reducer.owes_reply(interview) and interview.turns[-1].client_id == client_id:
+            self._begin(interview.turns[-1], heard_at=heard_at)
 
     def _on_interrupt(self) -> None:
         if self._turn is not None and self._turn.phase != "leaving":
@@ -330,7 +354,7 @@ class TurnEngine:
     # --- the reply is delivered ---------------------------------------------------------------------------------
 
     def _on_written(self, written: ReplyWritten) -> None:
-        if (turn := self._live(written.turn)) is None or turn.answer is None:
+        if (turn := self._live(written.turn)) is None or turn.answer is None or turn.phase != "leaving":
             return
         self._turn = None
         answer, before = turn.answer, self.record.interview
@@ -349,6 +373,8 @@ class TurnEngine:
     def _on_saved(self, saved: Saved) -> None:
         self._store_troubled = False
         self._store_s = saved.took_s
+        if saved.revision >= self._unsure_until:
+            self._unsure_until = 0
         while self._unacknowledged and self._unacknowledged[0].revision <= saved.revision:
             said = self._unacknowledged.popleft()
             self._send(_turn_started(said.turn, said.source, said.client_id))

@@ -1,7 +1,7 @@
 """Who answers when the model does not: a chain of interviewers, the last of which needs no network.
 
-A passing failure (429, 5xx, a lost connection) is tried again for as long as the turn's patience lasts, after what
-the provider's `retry-after` says. No first token in time, an error that will not go away, or spent patience move on
+A passing failure (429, 5xx, a lost connection) is tried again for as long as the turn's patience lasts, after a
+growing back-off, or what the provider's `retry-after` says if that is longer. No first token in time, an error that will not go away, or spent patience move on
 to the next interviewer, and the one that failed rests for a while, so that the next turns need not wait for it again.
 """
 
@@ -61,7 +61,7 @@ class FallbackInterviewer:
             try:
                 return await attempt.run(interviewer, brief)
             except InterviewerFailed as failure:
-                wait_s = back_off_s if failure.retry_after_s is None else failure.retry_after_s
+                wait_s = max(back_off_s, failure.retry_after_s or 0.0)
                 tries_again = failure.passing and trio.current_time() + wait_s < patient_until
                 _log.warning(
                     "llm.failed",

@@ -1,5 +1,6 @@
 """The interviewer on Groq: a Pydantic AI agent with `GroqModel`, one request a turn, its text streamed as it comes."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,6 +30,7 @@ from pydantic_ai.providers.groq import GroqProvider
 from evaa.asyncio_bridge import Bridge
 from evaa.llm import groq_transport, history, prompt
 from evaa.llm.control_lines import ControlLineParser
+from evaa.llm.exchange import exchange
 from protocols.ports import Answer, AnswerSink, InterviewerFailed, TurnBrief, Usage
 
 KEEP_ALIVE_S = 300
@@ -46,6 +48,9 @@ _PASSING = (
     ModelConnectionError,
     ModelRequestTimeout,
 )
+
+_CODE = re.compile(r"\w{1,64}")
+"""What an error code looks like; anything else is text."""
 
 _log = structlog.get_logger(actor="llm")
 
@@ -125,16 +130,20 @@ class _Listener:
     def __init__(self, sink: AnswerSink) -> None:
         self._sink = sink
         self.parser = ControlLineParser()
+        self.is_complete = False
 
     def requested(self) -> None:
-        # A second request in a run comes only after an answer of which nothing was shown.
+        if self.parser.text:  # tool_use_failed in mid-stream is no failure to Pydantic AI: it asks again by itself
+            self._sink.restarted("The answer broke off; it begins anew")
         self.parser = ControlLineParser()
+        self.is_complete = False
         self._sink.requested()
 
     def text(self, piece: str) -> None:
         self._tell(self.parser.feed(piece))
 
     def received(self) -> None:
+        self.is_complete = True
         self._sink.received()
         self._tell(self.parser.finish())
 
@@ -146,7 +155,7 @@ class _Listener:
 async def _accept(context: RunContext[_Listener], text: str) -> str:
     """Take the answer as it was shown; ask once more if there was nothing to show."""
     shown = context.deps.parser.text
-    if not shown:
+    if not (shown and context.deps.is_complete):
         raise ModelRetry("Your answer had no reply in it. Answer in the form that you were given.")
     return shown
 
@@ -186,7 +195,7 @@ class GroqInterviewer:
 
     def exchange(self, words: str, reply: str) -> tuple[str, ...]:
         """See `Interviewer.exchange`."""
-        return history.exchange(words, reply)
+        return exchange(words, reply)
 
     async def _run(self, brief: TurnBrief, sink: AnswerSink) -> Answer:
         hearer = _Listener(sink)
@@ -214,7 +223,8 @@ class GroqInterviewer:
 
     async def _warm_up(self) -> None:
         hearer = _Listener(_Deaf())
-        hearer.parser.feed("@stay\nwarm")
+        hearer.text("@stay\nwarm")
+        hearer.received()
         await self._agent.run("warm up", model=TestModel(custom_output_text="warm"), deps=hearer)
         try:
             models = await self._client.models.list()
@@ -260,6 +270,7 @@ def _without_instructions(messages: list[ModelMessage]) -> list[ModelMessage]:
 def _as_failure(error: ModelAPIError) -> InterviewerFailed:
     # The provider's own message may quote the request, so only the kind of error and its code are passed on.
     status = getattr(error, "status_code", None)
-    details = ", ".join(str(part) for part in (status, error.provider_error_code) if part)
+    code = error.provider_error_code or ""
+    details = ", ".join(str(part) for part in (status, _CODE.fullmatch(code) and code) if part)
     message = f"{error.model_name}: {type(error).__name__}" + (f" ({details})" if details else "")
     return InterviewerFailed(message, passing=isinstance(error, _PASSING), retry_after_s=error.retry_after)

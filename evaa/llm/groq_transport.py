@@ -7,12 +7,15 @@ failure in mid-stream is to them what it should be: a failed request, with the p
 fallback therefore work in mid-stream as they do before it.
 """
 
+import contextlib
+from collections.abc import AsyncIterator
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import httpx
 import msgspec
 
+from evaa.asyncio_bridge import time_limit
 from evaa.llm.sse import Event, EventParser, EventTooLarge
 
 
@@ -36,6 +39,10 @@ listener: ContextVar[StreamListener | None] = ContextVar("listener", default=Non
 """Who listens to the requests that are made in this context; None: nobody, requests pass through untouched."""
 
 
+_END_OF_TIME = 253_402_300_799
+"""The last second that Python's `datetime` has."""
+
+
 class _Delta(msgspec.Struct):
     content: str | None = None
 
@@ -51,7 +58,7 @@ class _GroqExtra(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     id: str = ""
-    created: int = 0
+    created: Annotated[int, msgspec.Meta(ge=0, le=_END_OF_TIME)] = 0
     model: str = ""
     choices: list[_Choice] = []
     x_groq: _GroqExtra | None = None
@@ -61,27 +68,32 @@ class _Chunk(msgspec.Struct):
 _CHUNK = msgspec.json.Decoder(_Chunk)
 _STREAM_TYPE = "text/event-stream"
 
+END_S = 0.25
+"""How long the response may still take to end after `[DONE]`."""
+
 
 class StreamingTransport(httpx.AsyncBaseTransport):
     """Turns event streams into whole completions, telling the context's `listener` on the way.
 
-    Raises `httpx.RemoteProtocolError` for a stream that ends before it is complete or makes no sense. Cancellation
-    closes the response, and with it the connection.
+    Raises `httpx.RemoteProtocolError` for a stream that ends before it is complete or makes no sense, and for a
+    success that is no stream at all. Cancellation closes the response, and with it the connection.
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; read the answer to its end if somebody listens and it is an event stream."""
+        """Send the request; if somebody listens and it is answered, read the event stream to its end."""
         hearer = listener.get()
         if hearer is None:
             return await self._inner.handle_async_request(request)
         hearer.requested()
         response = await self._inner.handle_async_request(request)
-        if response.status_code != 200 or not response.headers.get("content-type", "").startswith(_STREAM_TYPE):
+        if response.status_code != 200:
             return response
         try:
+            if not response.headers.get("content-type", "").startswith(_STREAM_TYPE):
+                raise httpx.RemoteProtocolError("the answer is no event stream", request=request)
             return await _read_stream(request, response, hearer)
         finally:
             await response.aclose()
@@ -93,7 +105,8 @@ class StreamingTransport(httpx.AsyncBaseTransport):
 
 async def _read_stream(request: httpx.Request, response: httpx.Response, hearer: StreamListener) -> httpx.Response:
     parser, completion = EventParser(), _Completion(request)
-    async for data in response.aiter_bytes():
+    stream = response.aiter_bytes()
+    async for data in stream:
         try:
             events = parser.feed(data)
         except EventTooLarge as error:
@@ -102,12 +115,21 @@ async def _read_stream(request: httpx.Request, response: httpx.Response, hearer:
             if event.data == b"[DONE]":
                 _tell_new_text(completion, hearer)
                 hearer.received()
+                await _read_to_end(stream)
                 return completion.response()
             failure = completion.add(event)
             if failure is not None:
                 return failure
         _tell_new_text(completion, hearer)
     raise httpx.RemoteProtocolError("the stream ended before it was complete", request=request)
+
+
+async def _read_to_end(stream: AsyncIterator[bytes]) -> None:
+    """Wait for the response's own end, a few bytes behind `[DONE]`: without it the connection could not be kept."""
+    with contextlib.suppress(httpx.HTTPError, TimeoutError):
+        async with time_limit(END_S):
+            async for _ in stream:
+                pass
 
 
 def _tell_new_text(completion: "_Completion", hearer: StreamListener) -> None:

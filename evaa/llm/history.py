@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from pydantic import TypeAdapter
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, UserPromptPart
 
 from evaa.llm.control_lines import ControlLineParser
 
@@ -24,12 +24,6 @@ def dump(messages: Sequence[ModelMessage]) -> tuple[str, ...]:
 def load_message(text: str) -> ModelMessage:
     """Parse one message. Raises pydantic's `ValidationError`."""
     return _MESSAGE.validate_json(text)
-
-
-def exchange(words: str, reply: str) -> tuple[str, ...]:
-    """An exchange as if it had been answered so, in the form that the model should imitate. See `Interviewer`."""
-    response = ModelResponse(parts=[TextPart(f"@stay\n{reply}")])
-    return dump([ModelRequest(parts=[UserPromptPart(f"[user]\n{words}")]), response] if words else [response])
 
 
 def recent(history: Sequence[str], max_chars: int) -> list[ModelMessage]:

@@ -10,7 +10,6 @@ import structlog
 
 from evaa.asyncio_bridge import Bridge
 from evaa.llm.fallback import FallbackInterviewer
-from evaa.llm.groq import GroqInterviewer, open_groq
 from evaa.llm.scripted import ScriptedInterviewer
 from protocols.ports import Interviewer
 
@@ -50,6 +49,9 @@ async def open_interviewer(bridge: Bridge, choice: LlmChoice) -> AsyncIterator[I
     else:
         _log.info("llm.chosen", plugin=plugin, reason="EVAA_LLM")
     if plugin == "groq":
+        # Pydantic AI and the SDK take a second and a half to import; who does not need them does not wait.
+        from evaa.llm.groq import GroqInterviewer, open_groq  # noqa: PLC0415
+
         async with open_groq(bridge, api_key=choice.api_key, base_url=choice.base_url) as client:
             models = [
                 GroqInterviewer(bridge, client, model, max_history_chars=choice.max_history_chars)

@@ -7,7 +7,7 @@ under the question that they answer.
 
 import re
 
-from evaa.llm import history
+from evaa.llm.exchange import exchange
 from protocols.ports import Answer, AnswerSink, TurnBrief
 
 NAME = "scripted"
@@ -35,13 +35,13 @@ class ScriptedInterviewer:
             text=text,
             wants_next=goes_on,
             facts={_question_answered(brief): brief.words},
-            history=history.exchange(brief.words, text),
+            history=exchange(brief.words, text),
             model=NAME,
         )
 
     def exchange(self, words: str, reply: str) -> tuple[str, ...]:
         """See `Interviewer.exchange`."""
-        return history.exchange(words, reply)
+        return exchange(words, reply)
 
 
 def _decide(brief: TurnBrief) -> tuple[bool, str]:

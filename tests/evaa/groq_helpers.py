@@ -118,10 +118,13 @@ def stream_of(*contents: str, finish_reason: str = "stop") -> bytes:
 # --- a provider in memory ---------------------------------------------------------------------------------------
 
 
-class Body(httpx.AsyncByteStream):
-    """A response's body: bytes to send and seconds to wait, in order. Remembers how it ended."""
+Item = bytes | float | Exception
 
-    def __init__(self, items: Sequence[bytes | float]) -> None:
+
+class Body(httpx.AsyncByteStream):
+    """A response's body: bytes to send, seconds to wait and errors to raise, in order. Remembers how it ended."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
         self.closed_at: float | None = None
         self.is_read_to_its_end = False
         self._items = items
@@ -130,6 +133,8 @@ class Body(httpx.AsyncByteStream):
         for item in self._items:
             if isinstance(item, bytes):
                 yield item
+            elif isinstance(item, Exception):
+                raise item
             else:
                 await asyncio.sleep(item)
         self.is_read_to_its_end = True
@@ -146,7 +151,7 @@ class ScriptedProvider(httpx.AsyncBaseTransport):
         self.requests: list[dict[str, Any]] = []
         self._responses: deque[tuple[float, httpx.Response]] = deque()
 
-    def stream(self, *items: bytes | float, headers_after_s: float = 0.0) -> Body:
+    def stream(self, *items: Item, headers_after_s: float = 0.0) -> Body:
         """Script an event stream."""
         body = Body(items)
         headers = {"content-type": "text/event-stream; charset=utf-8"}

@@ -48,9 +48,7 @@ def answer(text: str, words: str = "words", *, wants_next: bool = False, **facts
     return Answer(text=text, wants_next=wants_next, facts=facts, history=exchange(words, text), model="test")
 
 
-def engine(
-    session: SessionRecord | None = None, *, reply_acknowledges: bool = False, revision: int = 0
-) -> TurnEngine:
+def engine(session: SessionRecord | None = None, *, reply_acknowledges: bool = False, revision: int = 0) -> TurnEngine:
     """An engine; by default of a new session with two stages."""
     return TurnEngine(
         session if session is not None else record(3, 3),

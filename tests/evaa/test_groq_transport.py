@@ -1,18 +1,19 @@
 """The streaming transport by itself: an event stream goes in, however it is cut; one completion comes out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
 import trio
+import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaa.asyncio_bridge import open_bridge
 from evaa.llm import groq_transport
-from evaa.llm.groq_transport import StreamingTransport
+from evaa.llm.groq_transport import END_S, StreamingTransport
 from evaa.llm.sse import MAX_EVENT_BYTES
 from tests.evaa.groq_helpers import (
     DONE,
@@ -74,11 +75,14 @@ async def failure_of(*items: bytes) -> tuple[str, list[str]]:
     with pytest.raises(ExceptionGroup) as raised:
         await post(provider, ear)
     assert body.closed_at is not None
-    error: BaseException = raised.value
+    return str(_innermost(raised.value)), ear.heard
+
+
+def _innermost(error: BaseException) -> httpx.RemoteProtocolError:
     while isinstance(error, BaseExceptionGroup):
         (error,) = error.exceptions
     assert isinstance(error, httpx.RemoteProtocolError)
-    return str(error), ear.heard
+    return error
 
 
 # --- one completion ---------------------------------------------------------------------------------------------
@@ -139,9 +143,7 @@ WHOLE = stream_of(*REPLY)
 
 @settings(deadline=None)
 @given(st.lists(st.integers(1, len(WHOLE) - 1), max_size=40).map(sorted), st.booleans())
-def test_one_completion_comes_out_of_any_cutting_of_the_stream(
-    cuts: Sequence[int], with_carriage_returns: bool
-) -> None:
+def test_one_completion_comes_out_of_any_cutting_of_the_stream(cuts: Sequence[int], has_returns: bool) -> None:
     pieces = [WHOLE[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(WHOLE)], strict=True)]
     if has_returns:
         pieces = [piece.replace(b"\n", b"\r\n") for piece in pieces]
@@ -157,6 +159,35 @@ async def test_one_byte_at_a_time() -> None:
     response, heard = await post_stream(*(bytes([byte]) for byte in WHOLE))
     assert response.json()["choices"][0]["message"]["content"] == "".join(REPLY)
     assert heard == ["<requested>", *REPLY, "<received>"]
+
+
+async def test_the_response_is_read_to_its_end_so_that_the_connection_can_be_kept(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    provider = ScriptedProvider()
+    body = provider.stream(WHOLE, END_S / 2, b": bye\n\n")
+    response = await post(provider, Ear())
+    assert response.status_code == 200
+    assert body.is_read_to_its_end
+    assert body.closed_at == trio.current_time()
+
+
+async def test_a_response_that_does_not_end_after_done_is_left_alone(autojump_clock: trio.testing.MockClock) -> None:
+    provider, begun = ScriptedProvider(), trio.current_time()
+    body = provider.stream(WHOLE, 60.0)
+    response = await post(provider, Ear())
+    assert response.status_code == 200
+    assert body.closed_at == begun + END_S
+    assert not body.is_read_to_its_end
+
+
+async def test_a_connection_that_breaks_after_done_takes_nothing_away() -> None:
+    provider, ear = ScriptedProvider(), Ear()
+    body = provider.stream(WHOLE, httpx.ReadError("reset"))
+    response = await post(provider, ear)
+    assert response.status_code == 200
+    assert body.closed_at is not None
+    assert ear.heard[-1] == "<received>"
 
 
 # --- failures ---------------------------------------------------------------------------------------------------
@@ -200,6 +231,8 @@ SECRET = "what the user said"
         event({"choices": SECRET}),
         event({"choices": [{"delta": {"content": [SECRET]}}]}),
         event({"x_groq": {"usage": SECRET}}),
+        event({"created": 10**30}),
+        event({"created": -1}),
         b"data: \xff\xfe\n\n",
         b'data: {"id": "\xff"}\n\n',
         b"data: " + b"[" * 100_000 + b"\n\n",
@@ -233,28 +266,26 @@ async def test_without_a_listener_nothing_is_touched() -> None:
     assert body.is_read_to_its_end
 
 
-def _json() -> httpx.Response:
-    return httpx.Response(200, json={"choices": []})
-
-
-def _refusal() -> httpx.Response:
-    return httpx.Response(429, headers={"content-type": "text/event-stream", "retry-after": "3"}, content=WHOLE)
-
-
-def _bare() -> httpx.Response:
-    return httpx.Response(200, content=b"")
-
-
-@pytest.mark.parametrize("make", [_json, _refusal, _bare])
-async def test_what_is_no_event_stream_is_not_touched(make: Callable[[], httpx.Response]) -> None:
-    provider, ear, plain = ScriptedProvider(), Ear(), make()
-    provider.answer(make())
+@pytest.mark.parametrize(
+    ("status", "content_type"), [(400, "application/json"), (429, "text/event-stream"), (307, "text/html"), (204, "")]
+)
+async def test_what_is_no_success_is_not_touched(status: int, content_type: str) -> None:
+    headers = {"content-type": content_type, "retry-after": "3"}
+    provider, ear = ScriptedProvider(), Ear()
+    provider.answer(httpx.Response(status, headers=headers, content=WHOLE))
     response = await post(provider, ear)
-    assert (response.status_code, response.headers, response.content) == (
-        plain.status_code,
-        plain.headers,
-        plain.content,
-    )
+    assert (response.status_code, response.content) == (status, WHOLE)
+    assert {name: response.headers[name] for name in headers} == headers
+    assert ear.heard == ["<requested>"]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/html", ""])
+async def test_a_success_that_is_no_event_stream_is_a_protocol_error(content_type: str) -> None:
+    provider, ear = ScriptedProvider(), Ear()
+    provider.answer(httpx.Response(200, headers={"content-type": content_type}, content=WHOLE))
+    with pytest.raises(ExceptionGroup) as raised:
+        await post(provider, ear)
+    assert str(_innermost(raised.value)) == "the answer is no event stream"
     assert ear.heard == ["<requested>"]
 
 

@@ -16,6 +16,10 @@ def said(interview: Interview, text: str = "words", client_id: str | None = None
 
 
 def answered(interview: Interview, reply: str = "reply", *, wants_next: bool = False, **facts: str) -> Interview:
+    return noted(interview, facts, reply, wants_next=wants_next)
+
+
+def noted(interview: Interview, facts: dict[str, str], reply: str = "reply", *, wants_next: bool = False) -> Interview:
     return reducer.answered(said(interview), reply, wants_next=wants_next, facts=facts)
 
 
@@ -142,7 +146,7 @@ def test_a_reply_without_notes_leaves_them_alone() -> None:
 def test_notes_are_bounded_whatever_the_model_writes(batches: list[dict[str, str]]) -> None:
     interview = Interview(stages(10))
     for facts in batches:
-        interview = reducer.answered(said(interview), "reply", wants_next=False, facts=facts)
+        interview = noted(interview, facts)
     for known in interview.facts.values():
         assert len(known) <= reducer.MAX_FACTS_PER_STAGE
         assert all(len(key) <= reducer.MAX_FACT_KEY_CHARS for key in known)
@@ -151,13 +155,13 @@ def test_notes_are_bounded_whatever_the_model_writes(batches: list[dict[str, str
 
 def test_over_the_bound_known_notes_stay_and_can_still_change() -> None:
     many = {f"key {number}": "old" for number in range(reducer.MAX_FACTS_PER_STAGE)}
-    interview = answered(Interview(stages(3)), **many)
-    interview = answered(interview, **{"one more": "x", "key 0": "new"})
+    interview = noted(Interview(stages(3)), many)
+    interview = noted(interview, {"one more": "x", "key 0": "new"})
     assert interview.facts[interview.stages[0].stage_id] == many | {"key 0": "new"}
 
 
 def test_long_keys_and_values_are_cut() -> None:
-    interview = answered(Interview(stages(3)), **{"k" * 61: "v" * 501})
+    interview = noted(Interview(stages(3)), {"k" * 61: "v" * 501})
     assert interview.facts[interview.stages[0].stage_id] == {"k" * 60: "v" * 500}
 
 

@@ -1,0 +1,345 @@
+"""A server on a virtual clock, and real WebSocket clients that talk to it over streams in memory.
+
+    client = await evaa.join()
+    await client.say("Invoices by mail")
+    assert (await client.reply())["response"] == "1: Invoices by mail"
+    assert await evaa.memory() == [Said("Invoices by mail", "1: Invoices by mail", "answered")]
+
+Whatever a client gets is stamped with its virtual time (`Frame.at`), so that times can be compared with `==`.
+"""
+
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import msgspec
+import trio
+import trio.testing
+from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
+
+from actors.server import PATH, Server, ServerLimits
+from actors.session import Services
+from protocols.frontend import PLAIN, TYPED_JSON
+from protocols.ports import Interviewer
+from protocols.records import SessionRecord, Stage
+from tests.actors.interviewers import FakeInterviewer
+from tests.actors.stores import MemorySpill, Said, WatchedStore
+from tests.actors.wire import Wire
+
+SESSION = "5e1a0000000000000000000a"
+OTHER_SESSION = "5e1a0000000000000000000b"
+
+OPENING = "What is it for?"
+SECOND_OPENING = "What starts it?"
+STAGES = (
+    Stage("a" * 24, "Goal", "what it is for", "know what for", 1, OPENING, max_follow_ups=2, follow_ups=("Why?",)),
+    Stage("b" * 24, "Trigger", "what starts it", "know the trigger", 2, SECOND_OPENING, max_follow_ups=1),
+)
+
+PATIENCE_S = 2_000.0
+"""How long, in virtual seconds, a client waits for a frame before the test fails."""
+
+
+class Frame(dict[str, Any]):
+    """A frame as the client got it. `at` is when."""
+
+    at: float
+
+    @property
+    def kind(self) -> str:
+        """The frame's type; plain frames have none, and are replies or errors."""
+        plain = "error" if "error" in self else "reply"
+        return str(self.get("type", plain))
+
+
+class Closed(Exception):
+    """The connection is closed, and everything that came before has been read."""
+
+
+class Client:
+    """A frontend. It reads all the time; what came waits to be asked for."""
+
+    def __init__(self, websocket: WebSocketConnection, wire: Wire, dialect: str, session_id: str) -> None:
+        self.wire = wire
+        self.session_id = session_id
+        self.closed_at: float | None = None
+        self.websocket = websocket
+        self.passed: list[Frame] = []
+        self.is_plain = dialect == PLAIN
+        self._send, self._frames = trio.open_memory_channel[Frame](10_000)
+
+    async def listen(self) -> None:
+        """Read until the connection is closed. The harness runs this."""
+        with self._send:
+            while True:
+                try:
+                    message = await self.websocket.get_message()
+                except ConnectionClosed:
+                    self.closed_at = trio.current_time()
+                    return
+                frame = Frame(msgspec.json.decode(message))
+                frame.at = trio.current_time()
+                self._send.send_nowait(frame)
+
+    # --- to the server ----------------------------------------------------------------------------------------------
+
+    async def say(self, text: str, client_id: str | None = None) -> None:
+        """Type a prompt."""
+        if self.is_plain:
+            await self.send(textPrompt=text, sessionId=self.session_id)
+        elif client_id is None:
+            await self.send(type="text", text=text)
+        else:
+            await self.send(type="text", text=text, id=client_id)
+
+    async def send(self, **fields: object) -> None:
+        """Send a frame."""
+        await self.send_raw(msgspec.json.encode(fields).decode())
+
+    async def send_raw(self, message: str | bytes) -> None:
+        """Send a message as it is."""
+        await self.websocket.send_message(message)
+
+    async def leave(self) -> None:
+        """Close the connection in the regular way."""
+        await self.websocket.aclose()
+
+    # --- from the server --------------------------------------------------------------------------------------------
+
+    async def receive(self) -> Frame:
+        """Return the next frame. Raises `Closed`."""
+        with trio.fail_after(PATIENCE_S):
+            try:
+                return await self._frames.receive()
+            except trio.EndOfChannel:
+                raise Closed(self.websocket.closed) from None
+
+    async def expect(self, *kinds: str) -> list[Frame]:
+        """Return the next frames, which must be of these kinds and in this order."""
+        frames = [await self.receive() for _ in kinds]
+        assert [frame.kind for frame in frames] == list(kinds), frames
+        return frames
+
+    async def until(self, kind: str) -> list[Frame]:
+        """Return the frames up to the first of this kind, which is the last of them."""
+        self.passed = [await self.receive()]
+        while self.passed[-1].kind != kind:
+            self.passed.append(await self.receive())
+        return self.passed
+
+    async def reply(self) -> Frame:
+        """Return the next reply, whatever comes before it."""
+        return (await self.until("reply"))[-1]
+
+    async def ask(self, text: str, client_id: str | None = None) -> Frame:
+        """Say something; return the reply, once it and the acknowledgement (unless plain) have come."""
+        await self.say(text, client_id)
+        frames = [await self.reply()]
+        if not self.is_plain and not any(frame.kind == "turnStarted" for frame in self.passed):
+            frames += await self.until("turnStarted")
+        return frames[0]
+
+    async def until_turn(self, turn: int) -> Frame:
+        """Return the reply of this turn, whatever comes before it."""
+        while (reply := await self.reply())["turn"] != turn:
+            pass
+        return reply
+
+    async def error(self) -> str:
+        """Return the code of the next error, whatever comes before it."""
+        return str(error_code((await self.until("error"))[-1]))
+
+    async def rest(self) -> list[Frame]:
+        """Wait until the connection is closed; return all the frames until then."""
+        frames = []
+        while True:
+            try:
+                frames.append(await self.receive())
+            except Closed:
+                return frames
+
+    async def close_code(self) -> int:
+        """Wait until the connection is closed; return the code that the server gave (1006: none)."""
+        await self.rest()
+        assert self.websocket.closed is not None
+        return self.websocket.closed.code
+
+    async def nothing_for(self, seconds: float) -> None:
+        """Wait, and see that no frame comes."""
+        with trio.move_on_after(seconds):
+            raise AssertionError(await self.receive())
+
+    @property
+    def waiting(self) -> list[Frame]:
+        """Take what has come by now."""
+        frames = []
+        while True:
+            try:
+                frames.append(self._frames.receive_nowait())
+            except (trio.WouldBlock, trio.EndOfChannel):
+                return frames
+
+
+class Evaa:
+    """One process of EVAA: a server and what it stands on."""
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        *,
+        store: WatchedStore | None = None,
+        spill: MemorySpill | None = None,
+        interviewer: Interviewer | None = None,
+        stages: tuple[Stage, ...] = STAGES,
+        limits: ServerLimits | None = None,
+        owner: str = "this process",
+    ) -> None:
+        self.interviewer = FakeInterviewer()
+        self.store = WatchedStore() if store is None else store
+        self.spill = MemorySpill() if spill is None else spill
+        self.wires: list[Wire] = []
+        self._nursery = nursery
+        self._stages = stages
+        services = Services(
+            store=self.store, interviewer=interviewer or self.interviewer, spill=self.spill, owner=owner
+        )
+        self.server = Server(services, ServerLimits() if limits is None else limits)
+
+    # --- clients ----------------------------------------------------------------------------------------------------
+
+    async def join(self, session_id: str = SESSION, dialect: str = TYPED_JSON) -> Client:
+        """Connect, and take what a new or resumed session says first: `ready` (unless plain), and a reply."""
+        client = await self.connect(session_id, dialect)
+        await client.reply()
+        return client
+
+    async def connect(self, session_id: str | None = SESSION, dialect: str | None = TYPED_JSON) -> Client:
+        """Connect a client that is bound by the URL; not yet bound without a `session_id`."""
+        path = PATH if session_id is None else f"{PATH}?sessionId={session_id}"
+        wire = await self.open_wire()
+        websocket = await _handshake(self._nursery, wire, path, dialect)
+        client = Client(websocket, wire, dialect or PLAIN, session_id or SESSION)
+        self._nursery.start_soon(client.listen)
+        return client
+
+    async def refused(
+        self, path: str = f"{PATH}?sessionId={SESSION}", *dialects: str, headers: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Try to connect; return the status and the body of the refusal."""
+        wire = await self.open_wire()
+        try:
+            async with trio.open_nursery() as nursery:
+                await _handshake(nursery, wire, path, *dialects, headers=headers)
+        except* ConnectionRejected as group:
+            (rejected,) = group.exceptions
+            assert isinstance(rejected, ConnectionRejected)
+            result = rejected.status_code, (rejected.body or b"").decode()
+        else:
+            raise AssertionError("the handshake was not refused")
+        await wire.hang_up()
+        return result
+
+    async def open_wire(self) -> Wire:
+        """Open a connection to the server, on which nothing is said yet."""
+        if not await self.store.stages():
+            await self.store.replace_stages(self._stages)
+        wire = Wire.pair()
+        self.wires.append(wire)
+        self._nursery.start_soon(self._serve, wire)
+        return wire
+
+    async def _serve(self, wire: Wire) -> None:
+        with wire.scope:
+            await self.server.serve_stream(wire)
+
+    # --- what is behind it ------------------------------------------------------------------------------------------
+
+    async def record(self, session_id: str = SESSION) -> SessionRecord:
+        """The session as the store has it."""
+        record = await self.store.load(session_id)
+        assert record is not None
+        return record
+
+    async def memory(self, session_id: str = SESSION) -> list[Said]:
+        """The turns as the store has them, once all that is under way has come to rest."""
+        await trio.testing.wait_all_tasks_blocked()
+        turns = (await self.record(session_id)).interview.turns
+        assert [turn.turn for turn in turns] == list(range(1, len(turns) + 1))
+        return [Said(turn.text, turn.reply, turn.outcome) for turn in turns]
+
+    async def memory_when(self, turns: int) -> list[Said]:
+        """Wait until so many turns are stored, whatever has become of them."""
+        with trio.fail_after(PATIENCE_S):
+            while len(memory := await self.memory()) < turns:
+                await trio.sleep(0.01)
+        return memory
+
+    async def gone(self) -> None:
+        """Wait until no connection is left."""
+        with trio.fail_after(PATIENCE_S):
+            while self.server.connections:
+                await trio.sleep(0.01)
+
+    def die(self) -> None:
+        """Kill the process: from this instant nothing is stored, spilled, sent or received."""
+        self.store.unavailable = True
+        self.spill.is_dead = True
+        for wire in self.wires:
+            wire.cut()
+            wire.scope.cancel()
+
+    async def reborn(self, **changes: Any) -> "Evaa":
+        """After `die`: another process over the same store."""
+        await self.gone()
+        self.store.unavailable = False
+        self.store.probe = lambda point: None
+        return Evaa(self._nursery, store=self.store, stages=self._stages, owner="the next process", **changes)
+
+
+def error_code(frame: Frame) -> object:
+    """The code of an error frame, in either dialect."""
+    return frame["error"]["code"] if "error" in frame else frame["code"]
+
+
+async def _handshake(
+    nursery: trio.Nursery, wire: Wire, path: str, *dialects: str | None, headers: dict[str, str] | None = None
+) -> WebSocketConnection:
+    return await wrap_client_stream(
+        nursery,
+        cast(trio.SocketStream, wire.far_end),
+        "evaa",
+        path,
+        subprotocols=[dialect for dialect in dialects if dialect is not None],
+        extra_headers=[(name.encode(), value.encode()) for name, value in (headers or {}).items()],
+        message_queue_size=10_000,
+    )
+
+
+def raises_once(error: Exception, original: Callable[..., Any], *, at_call: int = 1) -> Callable[..., Any]:
+    """Return what stands in for the method `original`: it raises `error` at its n-th call, else does as before."""
+    return raises_at(error, original, {at_call})
+
+
+def raises_at(error: Exception, original: Callable[..., Any], calls: set[int]) -> Callable[..., Any]:
+    """Like `raises_once`, for several calls, counted from 1."""
+    counter = itertools.count(1)
+
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        if next(counter) in calls:
+            raise error
+        return original(*args, **kwargs)
+
+    return stand_in
+
+
+async def soon(task: Callable[[], Awaitable[object]], nursery: trio.Nursery) -> trio.Event:
+    """Start `task`; the event is set when it is done."""
+    done = trio.Event()
+
+    async def run() -> None:
+        await task()
+        done.set()
+
+    nursery.start_soon(run)
+    await trio.lowlevel.checkpoint()
+    return done

@@ -1,0 +1,317 @@
+"""The world around a turn engine, in small: an interviewer, an outbox, a client, a store, and crashes of each.
+
+It carries out what the engine wants, as the actors do, but only when told to; and it remembers, in its own way, what
+should have come of it.
+"""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from evaa.interview.engine import TurnEngine
+from protocols.frontend import Delta, ErrorFrame, Reply, ServerFrame, TurnCancelled, TurnStarted
+from protocols.messages import (
+    Answered,
+    AnswerFailed,
+    Ask,
+    DeltaTaken,
+    Effect,
+    InterruptAsked,
+    Message,
+    ReplyPiece,
+    ReplyRestarted,
+    ReplyTaken,
+    ReplyWritten,
+    Said,
+    Save,
+    Saved,
+    Send,
+    StopAsking,
+    StoreTroubled,
+    TurnCompleted,
+    Withdraw,
+)
+from protocols.ports import Answer, TurnBrief
+from protocols.records import SessionRecord
+from tests.evaa.interviews import engine, exchange, record
+
+
+@dataclass
+class Client:
+    """What one connection's client knows. A reply must equal the joined deltas, where there were any."""
+
+    deltas: dict[int, str] = field(default_factory=dict)
+    replies: dict[int, str] = field(default_factory=dict)
+
+    def receive(self, frame: ServerFrame) -> None:
+        """Draw the frame."""
+        match frame:
+            case Delta(turn=turn, text=text):
+                assert turn not in self.replies, "a delta after the reply of its turn"
+                self.deltas[turn] = self.deltas.get(turn, "") + text
+            case TurnCancelled(turn=turn):
+                self.deltas.pop(turn, None)
+                self.replies.pop(turn, None)
+            case Reply(turn=turn, response=response):
+                assert self.deltas.get(turn, response) == response
+                assert self.replies.get(turn, response) == response
+                self.replies[turn] = response
+
+
+class World:
+    """One session. Methods are what may happen; `check` is what must hold in between."""
+
+    def __init__(self, max_follow_ups: list[int], *, plain: bool) -> None:
+        self.plain = plain
+        self.allowed = max_follow_ups
+        self.durable: SessionRecord = record(*max_follow_ups)
+        self.ids: dict[str, str] = {}
+        self.named = 0
+        self.open_connection(resumed=False)
+
+    def open_connection(self, *, resumed: bool) -> None:
+        """A connection in a process that knows only what the store has; all else is gone."""
+        self.client = Client()
+        self.outbox: deque[ServerFrame] = deque()
+        self.latest = Save(self.durable, 0)
+        self.acks: deque[Saved] = deque()
+        self.stored_revision = 0
+        self.writing: Reply | None = None
+        self.writing_for_the_dead = False
+        self.stopped: set[int] = set()
+        self.trouble_told = False
+        self.forget()
+        self.engine = self.build()
+        self.carry_out(self.engine.greet(resumed=resumed, replay=False, now=0.0))
+
+    def build(self) -> TurnEngine:
+        return engine(self.latest.record, reply_acknowledges=self.plain, revision=self.latest.revision)
+
+    def forget(self) -> None:
+        """What dies with an agent."""
+        self.asked: TurnBrief | None = None
+        self.pieces: list[str] = []
+        self.taken: dict[int, str] = {}
+        turns = self.latest.record.interview.turns
+        self.texts = [turn.text for turn in turns]
+        self.delivered = {turn.turn: turn.reply for turn in turns}
+
+    # --- what the engine wants ----------------------------------------------------------------------------------
+
+    def tell(self, message: Message) -> None:
+        self.carry_out(self.engine.handle(message))
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(frame):
+                    self.put(frame)
+                case Ask(brief):
+                    assert brief.turn not in self.stopped
+                    assert brief.follow_ups_used <= brief.stage.max_follow_ups
+                    self.asked, self.pieces = brief, []
+                    self.taken.pop(brief.turn, None)
+                case StopAsking(turn):
+                    self.stopped.add(turn)
+                    self.delivered[turn] = self.taken.get(turn, "")
+                    if self.asked is not None and self.asked.turn == turn:
+                        self.asked = None
+                case Withdraw(turn):
+                    mine = (Delta, Reply)
+                    self.outbox = deque(f for f in self.outbox if not (isinstance(f, mine) and f.turn == turn))
+                case Save():
+                    assert effect.revision > self.latest.revision
+                    assert effect.record == self.engine.record or effect.revision < self.engine.revision
+                    self.latest = effect
+                case TurnCompleted():
+                    pass
+
+    def put(self, frame: ServerFrame) -> None:
+        assert not (isinstance(frame, Delta | Reply) and frame.turn in self.stopped)
+        if isinstance(frame, TurnStarted):
+            assert self.is_durable(frame.turn), "acknowledged, but not durable"
+        if isinstance(frame, ErrorFrame) and frame.code == "storage_unavailable":
+            self.trouble_told = True
+        if isinstance(frame, Reply) and self.plain and not self.trouble_told:
+            assert self.is_durable(frame.turn), "answered, and thereby acknowledged, but not durable"
+        if isinstance(frame, Delta) and self.plain:
+            return
+        self.outbox.append(frame)
+
+    def is_durable(self, turn: int) -> bool:
+        return turn <= len(self.durable.interview.turns)
+
+    # --- the client ---------------------------------------------------------------------------------------------
+
+    def say(self, *, with_id: bool) -> None:
+        self.named += 1
+        text = f"words {self.named}"
+        client_id = f"id {self.named}" if with_id else None
+        refused_before = self.count_refused()
+        self.tell(Said(text=text, source="text", at=0.0, client_id=client_id))
+        if self.count_refused() > refused_before:
+            assert self.writing is not None
+            return
+        if client_id is not None:
+            self.ids[client_id] = text
+        self.texts.append(text)
+
+    def count_refused(self) -> int:
+        return sum(isinstance(frame, ErrorFrame) and frame.code == "rate_limited" for frame in self.outbox)
+
+    def say_again(self, client_id: str) -> None:
+        text = self.ids[client_id]
+        if text not in self.texts:
+            self.texts.append(text)  # a crash had lost it
+        self.tell(Said(text=text, source="text", at=0.0, client_id=client_id))
+
+    def hear_late(self, message: Message) -> None:
+        """Something of a turn that is not live."""
+        before = self.engine.record
+        assert self.engine.handle(message) == []
+        assert self.engine.record == before
+
+    def interrupt(self) -> None:
+        self.tell(InterruptAsked())
+
+    # --- the interviewer ----------------------------------------------------------------------------------------
+
+    def stream(self, text: str) -> None:
+        assert self.asked is not None
+        self.pieces.append(text)
+        self.tell(ReplyPiece(self.asked.turn, text, 0.0))
+
+    def answer(self, last: str, *, wants_next: bool, facts: dict[str, str]) -> None:
+        self.stream(last)
+        assert self.asked is not None
+        brief, self.asked = self.asked, None
+        text = "".join(self.pieces)
+        answer = Answer(text=text, wants_next=wants_next, facts=facts, history=exchange(brief.words, text), model="any")
+        self.tell(Answered(brief.turn, answer, 0.0))
+
+    def begin_anew(self) -> None:
+        assert self.asked is not None
+        self.pieces = []
+        self.taken.pop(self.asked.turn, None)
+        self.tell(ReplyRestarted(self.asked.turn, "another model"))
+
+    def fail(self) -> None:
+        assert self.asked is not None
+        turn = self.asked.turn
+        self.asked = None
+        self.taken.pop(turn, None)
+        self.tell(AnswerFailed(turn, "no model"))
+
+    # --- the writer ---------------------------------------------------------------------------------------------
+
+    def write(self) -> None:
+        """Finish the reply that is being written, or take the next frame."""
+        if self.writing is not None:
+            reply, self.writing = self.writing, None
+            if not self.writing_for_the_dead:
+                self.delivered[reply.turn] = reply.response
+            self.writing_for_the_dead = False
+            self.tell(ReplyWritten(reply.turn, 0.0))
+            return
+        frame = self.outbox.popleft()
+        self.client.receive(frame)
+        assert not (isinstance(frame, Delta | Reply) and frame.turn in self.stopped)
+        if isinstance(frame, Delta):
+            self.taken[frame.turn] = self.taken.get(frame.turn, "") + frame.text
+            self.tell(DeltaTaken(frame.turn, frame.text))
+        elif isinstance(frame, Reply):
+            self.writing = frame
+            self.tell(ReplyTaken(frame.turn))
+
+    # --- the store ----------------------------------------------------------------------------------------------
+
+    @property
+    def is_unsaved(self) -> bool:
+        return self.latest.revision > self.stored_revision
+
+    def store(self) -> None:
+        """The newest state becomes durable; the agent will hear of it later."""
+        before, self.durable = self.durable, self.latest.record
+        assert len(self.durable.interview.turns) >= len(before.interview.turns)
+        self.stored_revision = self.latest.revision
+        self.acks.append(Saved(self.latest.revision, 0.01))
+
+    def hear_of_store(self) -> None:
+        self.trouble_told = False
+        self.tell(self.acks.popleft())
+
+    def trouble_store(self) -> None:
+        self.tell(StoreTroubled())
+
+    # --- crashes ------------------------------------------------------------------------------------------------
+
+    def crash_process(self) -> None:
+        self.open_connection(resumed=True)
+
+    def crash_agent(self, *, frames_meanwhile: int) -> None:
+        """The agent is rebuilt from the newest state that it wanted saved; outbox, writer and store go on."""
+        for _ in range(min(frames_meanwhile, len(self.outbox))):
+            if self.writing is None:
+                self.client.receive(frame := self.outbox.popleft())
+                self.writing = frame if isinstance(frame, Reply) else None
+        self.forget()
+        self.trouble_told = False
+        self.engine = self.build()
+        self.writing_for_the_dead = self.writing is not None
+        self.carry_out(self.engine.resume_after_crash(now=0.0))
+
+    # --- what must hold -----------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        interview = self.engine.record.interview
+        turns = interview.turns
+        assert [turn.turn for turn in turns] == list(range(1, len(turns) + 1))
+        order = {stage.stage_id: index for index, stage in enumerate(interview.stages)}
+        told = [order.get(turn.stage_id, len(order)) for turn in turns]
+        closed = [order[turn.stage_id] for turn in turns if turn.closed_stage]
+        assert told == sorted(told)
+        assert closed == list(range(interview.stage_index))
+        assert [turn.reply for turn in turns] == [self.delivered.get(turn.turn, "") for turn in turns]
+        assert [turn.text for turn in turns] == self.texts[: len(turns)]
+        delivered = Counter(turn.stage_id for turn in turns if turn.outcome == "answered" and turn.stage_id)
+        for stage in interview.stages:
+            follow_ups = delivered[stage.stage_id] - any(
+                turn.closed_stage for turn in turns if turn.stage_id == stage.stage_id
+            )
+            assert follow_ups <= stage.max_follow_ups
+        if sum(delivered.values()) >= sum(most + 1 for most in self.allowed):
+            assert interview.status == "drafting"
+        assert all(turn.outcome != "pending" for turn in turns[:-1])
+        self.check_history()
+
+    def check_history(self) -> None:
+        """The chat history is what was delivered, with every utterance that it answers, once and in order."""
+        interview = self.engine.record.interview
+        expected = list(exchange("", interview.stages[0].opening))
+        words: list[str] = []
+        for turn in interview.turns:
+            words.append(turn.text)
+            if turn.reply:
+                expected += exchange("\n".join(words), turn.reply)
+                words = []
+        assert list(self.engine.record.messages) == expected
+
+    def finish(self) -> None:
+        """A patient interviewer and a healthy store from here: the interview comes to its end."""
+        for _ in range(200 + 40 * len(self.texts)):
+            if self.acks:
+                self.hear_of_store()
+            elif self.is_unsaved:
+                self.store()
+            elif self.writing is not None or self.outbox:
+                self.write()
+            elif self.asked is not None:
+                self.answer("go on?", wants_next=False, facts={})
+            elif self.engine.record.interview.status == "interviewing":
+                self.say(with_id=False)
+            else:
+                break
+            self.check()
+        assert self.engine.idle
+        assert self.engine.record.interview.status == "drafting"
+        assert self.durable == self.engine.record
+        assert [turn.text for turn in self.engine.record.interview.turns] == self.texts

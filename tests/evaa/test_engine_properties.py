@@ -1,0 +1,129 @@
+"""Whatever the user, the model, the writer and the store do, in whatever order, and whatever crashes in between."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from protocols.messages import (
+    Answered,
+    AnswerFailed,
+    DeltaTaken,
+    Message,
+    ReplyPiece,
+    ReplyReceived,
+    ReplyRestarted,
+    ReplyTaken,
+    ReplyWritten,
+    Requested,
+)
+from tests.evaa.engine_world import World
+from tests.evaa.interviews import answer
+
+WORDS = st.text(min_size=1, max_size=12)
+FACTS = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
+
+
+def late_messages(turn: int) -> list[Message]:
+    return [
+        ReplyPiece(turn, "late", 0.0),
+        DeltaTaken(turn, "late"),
+        Requested(turn, 0.0),
+        ReplyReceived(turn, 0.0),
+        ReplyRestarted(turn, "late"),
+        Answered(turn, answer("late", wants_next=True), 0.0),
+        AnswerFailed(turn, "late"),
+        ReplyTaken(turn),
+        ReplyWritten(turn, 0.0),
+    ]
+
+
+class AnySession(RuleBasedStateMachine):
+    @initialize(max_follow_ups=st.lists(st.integers(0, 3), min_size=1, max_size=3), plain=st.booleans())
+    def begin(self, max_follow_ups: list[int], plain: bool) -> None:
+        self.world = World(max_follow_ups, plain=plain)
+
+    @rule(with_id=st.booleans())
+    def say(self, with_id: bool) -> None:
+        self.world.say(with_id=with_id)
+
+    @precondition(lambda self: self.world.ids)
+    @rule(data=st.data())
+    def say_again(self, data: st.DataObject) -> None:
+        self.world.say_again(data.draw(st.sampled_from(sorted(self.world.ids))))
+
+    @rule()
+    def interrupt(self) -> None:
+        self.world.interrupt()
+
+    @precondition(lambda self: self.world.asked)
+    @rule(text=WORDS)
+    def stream(self, text: str) -> None:
+        self.world.stream(text)
+
+    @precondition(lambda self: self.world.asked)
+    @rule(last=WORDS, wants_next=st.booleans(), facts=FACTS)
+    def answer(self, last: str, wants_next: bool, facts: dict[str, str]) -> None:
+        self.world.answer(last, wants_next=wants_next, facts=facts)
+
+    @precondition(lambda self: self.world.asked)
+    @rule()
+    def begin_anew(self) -> None:
+        self.world.begin_anew()
+
+    @precondition(lambda self: self.world.asked)
+    @rule()
+    def fail(self) -> None:
+        self.world.fail()
+
+    @precondition(lambda self: len(self.world.engine.record.interview.turns) > 1)
+    @rule(data=st.data())
+    def hear_late(self, data: st.DataObject) -> None:
+        turn = data.draw(st.integers(0, len(self.world.engine.record.interview.turns) - 1))
+        self.world.hear_late(data.draw(st.sampled_from(late_messages(turn))))
+
+    # Twice: a reply needs to be taken and written.
+    @precondition(lambda self: self.world.outbox or self.world.writing)
+    @rule()
+    def write(self) -> None:
+        self.world.write()
+
+    @precondition(lambda self: self.world.outbox or self.world.writing)
+    @rule()
+    def write_all(self) -> None:
+        while self.world.outbox or self.world.writing:
+            self.world.write()
+
+    @precondition(lambda self: self.world.is_unsaved)
+    @rule()
+    def store(self) -> None:
+        self.world.store()
+
+    @precondition(lambda self: self.world.acks)
+    @rule()
+    def hear_of_store(self) -> None:
+        self.world.hear_of_store()
+
+    @rule()
+    def trouble_store(self) -> None:
+        self.world.trouble_store()
+
+    @rule()
+    def crash_process(self) -> None:
+        self.world.crash_process()
+
+    @rule(frames_meanwhile=st.integers(0, 3))
+    def crash_agent(self, frames_meanwhile: int) -> None:
+        self.world.crash_agent(frames_meanwhile=frames_meanwhile)
+
+    @invariant()
+    def all_is_well(self) -> None:
+        if hasattr(self, "world"):
+            self.world.check()
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.world.finish()
+
+
+AnySession.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnySession = AnySession.TestCase
