@@ -130,11 +130,11 @@ class StageData(msgspec.Struct, frozen=True, rename="camel"):
     total_stages: int
 
 
-class CurrentStage(StageData, frozen=True):
-    """The stage that is running, with how much of its follow-up budget is spent."""
+class PlannedStage(StageData, frozen=True):
+    """A stage of the session's interview, with its follow-up budget, and how much of it is spent."""
 
-    follow_ups_used: int = 0
-    max_follow_ups: int = 0
+    max_follow_ups: int
+    follow_ups_used: int
 
 
 class Completion(msgspec.Struct, frozen=True):
@@ -173,8 +173,8 @@ class Ready(ServerFrame, tag="ready"):
 
     session_id: str
     resumed: bool
-    stage: CurrentStage | None
-    stages: tuple[StageData, ...]
+    stage: PlannedStage | None
+    stages: tuple[PlannedStage, ...]
     status: Status
     messages: tuple[Line, ...] | msgspec.UnsetType = msgspec.UNSET
 

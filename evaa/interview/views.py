@@ -3,7 +3,7 @@
 import msgspec
 
 from evaa.interview.reducer import follow_ups_left, unanswered
-from protocols.frontend import Completion, CurrentStage, Line, Ready, Reply, StageData, Timing, stage_data
+from protocols.frontend import Completion, Line, PlannedStage, Ready, Reply, StageData, Timing, stage_data
 from protocols.ports import TurnBrief
 from protocols.records import Interview, SessionRecord, TurnRecord
 
@@ -13,12 +13,12 @@ NO_TIME_SPENT = Timing(stt_ms=None, first_token_ms=None, total_ms=0.0, overhead_
 def ready(record: SessionRecord, *, resumed: bool, replay: bool) -> Ready:
     """Where the session stands, with the whole conversation if `replay`."""
     interview = record.interview
-    stages = [stage_data(interview.stages, index) for index in range(len(interview.stages))]
+    stages = tuple(_planned(interview, index) for index in range(len(interview.stages)))
     return Ready(
         session_id=record.session_id,
         resumed=resumed,
-        stage=_current_stage(interview),
-        stages=tuple(stage for stage in stages if isinstance(stage, StageData)),
+        stage=stages[interview.stage_index] if interview.stage is not None else None,
+        stages=stages,
         status=interview.status,
         messages=conversation(interview) if replay else msgspec.UNSET,
     )
@@ -95,17 +95,19 @@ def brief(record: SessionRecord) -> TurnBrief:
     )
 
 
-def _current_stage(interview: Interview) -> CurrentStage | None:
-    stage = interview.stage
-    if stage is None:
-        return None
-    return CurrentStage(
+def _planned(interview: Interview, index: int) -> PlannedStage:
+    stage = interview.stages[index]
+    if index < interview.stage_index:
+        used = sum(turn.stage_id == stage.stage_id and turn.outcome == "answered" for turn in interview.turns) - 1
+    else:
+        used = interview.follow_ups_used if index == interview.stage_index else 0
+    return PlannedStage(
         stage_id=stage.stage_id,
         name=stage.name,
         description=stage.description,
         goal=stage.goal,
         order=stage.order,
         total_stages=len(interview.stages),
-        follow_ups_used=interview.follow_ups_used,
         max_follow_ups=stage.max_follow_ups,
+        follow_ups_used=used,
     )

@@ -9,8 +9,8 @@ from protocols.frontend import (
     DIALECTS,
     TYPED_JSON,
     Completion,
-    CurrentStage,
     Line,
+    PlannedStage,
     Ready,
     Reply,
     ServerFrame,
@@ -25,16 +25,16 @@ STAGES = tuple(StageData(f"{n:024x}", name, "", "", n * 10, 3) for n, name in en
 TIMING = Timing(None, 1.0, 2.0, 1.0)
 
 
-def current(index: int = 0, used: int = 0, most: int = 3) -> CurrentStage:
-    return CurrentStage(**msgspec.structs.asdict(STAGES[index]), follow_ups_used=used, max_follow_ups=most)
+def current(index: int = 0, used: int = 0, most: int = 3) -> PlannedStage:
+    return PlannedStage(**msgspec.structs.asdict(STAGES[index]), follow_ups_used=used, max_follow_ups=most)
 
 
-def ready(*messages: Line, resumed: bool = False, stage: CurrentStage | None = None) -> Ready:
+def ready(*messages: Line, resumed: bool = False, stage: PlannedStage | None = None) -> Ready:
     return Ready(
         session_id=SESSION,
         resumed=resumed,
         stage=stage or current(),
-        stages=STAGES,
+        stages=tuple(current(index, used=0) for index in range(len(STAGES))),
         status="interviewing",
         messages=messages,
     )

@@ -125,5 +125,5 @@ class AnySession(RuleBasedStateMachine):
             self.world.finish()
 
 
-AnySession.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+AnySession.TestCase.settings = settings(max_examples=500, stateful_step_count=40, deadline=None)
 TestAnySession = AnySession.TestCase

@@ -95,15 +95,14 @@ async def test_an_answer_cut_off_by_its_length_is_shown_as_far_as_it_goes(real: 
     assert (answer.text, answer.wants_next, sink.shown) == ("Who does it?", True, "Who does it?")
 
 
-@pytest.mark.parametrize("said", ["", "@stay", "@next\n", "@facts {}", "@stay\n@facts {}", "  \n", "{}", "@st"])
+@pytest.mark.parametrize("said", ["", "@stay", "@next\n", "@facts {}", "@stay\n@facts {}", "  \n", "@st"])
 async def test_an_answer_with_nothing_to_show_is_asked_for_once_more(real: Real, said: str) -> None:
-    if said == "{}":
-        pytest.skip("an empty JSON object is shown as it is")
     real.simulator.script(Behaviour(text=said))
     sink = RecordingSink()
     answer = await real.interviewer.answer(brief(WORDS), sink)
     assert (answer.text, answer.wants_next) == ("Again.", True)
-    assert [kind for kind, _ in sink.told] == ["requested", "received", "requested", "text", "received"]
+    assert [kind for kind, _ in sink.told if kind != "text"] == ["requested", "received"] * 2
+    assert sink.shown == "Again."
     assert len(answer.history) == 4
 
 

@@ -124,11 +124,11 @@ def test_a_reply_that_closes_a_stage_shows_the_next_one() -> None:
     assert (view.follow_ups, view.idle) == (0, True)
 
 
-def test_a_budget_that_was_not_told_is_not_made_up() -> None:
+def test_the_budget_of_a_later_stage_is_told_by_ready() -> None:
     view, _ = seen(OPENED, reply(1, "When?", STAGES[1]))
     _, effects = seen(view, reply(2, "And then?"))
 
-    assert effects[-1] == Print("stage", "Stage 2 of 3: Trigger (follow-up 1)")
+    assert effects[-1] == Print("stage", "Stage 2 of 3: Trigger (follow-up 1 of 3)")
 
 
 def test_the_budget_is_taken_from_the_list_of_stages_where_it_is_told() -> None:
