@@ -54,7 +54,7 @@ def llm_choice(settings: Settings) -> LlmChoice:
         plugin=settings.llm,
         api_key=settings.groq_api_key,
         base_url=settings.groq_base_url,
-        models=tuple(model for model in (settings.groq_model, settings.groq_fallback_model) if model),
+        models=tuple(model for model in (settings.groq_model, settings.groq_fallback_model) if model != "none"),
         max_history_chars=settings.llm_history_chars,
         first_token_timeout_s=settings.llm_first_token_timeout_s,
         patience_s=settings.llm_patience_s,

@@ -37,11 +37,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="address to listen on", min_length=1)] = "127.0.0.1"
     port: Annotated[Port, Meta(description="WebSocket port; 0 means any")] = 8765
     log_format: Annotated[
-        Literal["auto", "json", "console"], Meta(description="auto: console on a terminal, else json")
+        Literal["auto", "json", "console"],
+        Meta(description="auto, json or console; auto is console on a terminal, else json"),
     ] = "auto"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least severity logged")] = (
-        "info"
-    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="least severity logged: debug, info, warning or error"),
+    ] = "info"
     llm: Annotated[
         str,
         Meta(
@@ -49,11 +51,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             pattern=r"^(auto|groq|scripted|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
         ),
     ] = "auto"
-    groq_api_key: Annotated[str, Meta(description="Groq's API key")] = ""
+    groq_api_key: Annotated[
+        str, Meta(description="Groq's API key; no spaces, no letters but ASCII's", pattern=r"^[!-~]*$")
+    ] = ""
     groq_base_url: Annotated[str, Meta(description="Groq's API", pattern=r"^https?://.+")] = "https://api.groq.com"
     groq_model: Annotated[str, Meta(description="the model that interviews", min_length=1)] = "openai/gpt-oss-20b"
     groq_fallback_model: Annotated[
-        str, Meta(description="the model that takes its place when it fails; empty: none")
+        str, Meta(description="the model that takes its place when it fails; none: no other")
     ] = "openai/gpt-oss-120b"
     llm_first_token_timeout_s: Annotated[
         Seconds, Meta(description="wait for the first (and each next) token before the fallback")
@@ -95,7 +99,7 @@ def load_settings(environment: Mapping[str, str] | None = None, env_file: Path =
             raise SettingsRefused(f"{name} is set, but {why}.")
     given: dict[str, Any] = {}
     for field in msgspec.structs.fields(Settings):
-        text = values.get(variable(field.name), "")
+        text = values.get(variable(field.name), "").strip()
         if text:
             given[field.name] = _convert(text, field)
     settings = Settings(**given)

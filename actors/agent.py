@@ -83,8 +83,7 @@ class Agent:
                     self._is_draining = True
                     self._outbox.put(GoingAway(reconnect_after_ms=RECONNECT_AFTER_MS))
                 self.handle(message)
-                if self._is_draining and self._engine.idle:
-                    raise EndSession(CloseCode.GOING_AWAY, "the server is going away; reconnect")
+                self._end_if_drained()
 
     def stop(self) -> None:
         """Give up the live turn; its reply stays owed."""
@@ -93,6 +92,10 @@ class Agent:
     def handle(self, message: Message) -> None:
         """Tell the engine, and carry out what it wants."""
         self._carry_out(self._engine.handle(message))
+
+    def _end_if_drained(self) -> None:
+        if self._is_draining and self._engine.idle:
+            raise EndSession(CloseCode.GOING_AWAY, "the server is going away; reconnect")
 
     def _on_taken(self, frame: ServerFrame) -> None:
         if isinstance(frame, Delta):
@@ -128,6 +131,7 @@ class Agent:
         except InterviewerFailed as failure:
             self._log.error("llm.failed", turn=brief.turn, reason=str(failure), model=self._interviewer.name)
             self.handle(AnswerFailed(brief.turn, "The agent cannot answer now; say it again in a moment"))
+            self._end_if_drained()
         finally:
             if self._asking.get(brief.turn) is scope:
                 del self._asking[brief.turn]

@@ -87,7 +87,6 @@ class Connection:
         message = self.dialect.encode(frame)
         if message is None:
             return
-        self._seq += 1
         with trio.move_on_after(self.limits.write_deadline_s) as scope:
             try:
                 await self._websocket.send_message(message)
@@ -95,6 +94,7 @@ class Connection:
                 raise EndSession(CloseCode.NORMAL, "closed by the client") from None
         if scope.cancelled_caught:
             raise EndSession(CloseCode.CLIENT_DOES_NOT_READ, "the client does not read")
+        self._seq += 1
 
     async def check_alive(self) -> None:
         """Ping the client. Raises `EndSession` if no pong comes in time."""
@@ -204,6 +204,7 @@ class Writer:
         """Write until the outbox is closed and empty; raises `EndSession` if the client does not read."""
         while (frame := await self._outbox.take()) is not None:
             await self._connection.send(frame)
+            self._outbox.written()
             if isinstance(frame, Reply):
                 await self._agent.send(ReplyWritten(turn=frame.turn, at=trio.current_time()))
         if self._outbox.has_overflowed:

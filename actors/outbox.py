@@ -28,6 +28,7 @@ class Outbox:
         self._tells_deltas = tells_deltas
         self._max_frames = max_frames
         self._frames: deque[ServerFrame] = deque()
+        self._leaving: ServerFrame | None = None
         self._writer = trio.lowlevel.ParkingLot()
 
     def __len__(self) -> int:
@@ -59,12 +60,20 @@ class Outbox:
         self._writer.unpark()
 
     async def take(self) -> ServerFrame | None:
-        """Wait for the next frame; None when the outbox is closed and empty. For one writer."""
-        while not self._frames:
-            if self.is_closed or self.has_overflowed:
-                return None
-            await self._writer.park()
-        frame = self._frames.popleft()
-        if self.on_taken is not None:
-            self.on_taken(frame)
-        return frame
+        """Wait for the next frame; None when the outbox is closed and empty. For one writer.
+
+        A frame that was taken but not `written` is taken again: by the writer's successor, if it fails.
+        """
+        if self._leaving is None:
+            while not self._frames:
+                if self.is_closed or self.has_overflowed:
+                    return None
+                await self._writer.park()
+            if self.on_taken is not None:
+                self.on_taken(self._frames[0])
+            self._leaving = self._frames.popleft()
+        return self._leaving
+
+    def written(self) -> None:
+        """The frame that was taken is on its way."""
+        self._leaving = None

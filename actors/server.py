@@ -137,10 +137,12 @@ class Server:
                     await self._handshake(nursery, stream)
                     nursery.cancel_scope.cancel()
         finally:
-            await trio.aclose_forcefully(stream)
-            self._connections.discard(scope)
-            if not self._connections:
-                self._empty.set()
+            try:
+                await trio.aclose_forcefully(stream)
+            finally:
+                self._connections.discard(scope)
+                if not self._connections:
+                    self._empty.set()
 
     async def _handshake(self, nursery: trio.Nursery, stream: trio.abc.Stream) -> None:
         websocket: WebSocketConnection | None = None
@@ -165,8 +167,11 @@ class Server:
 
     def _admit(self, request: WebSocketRequest) -> Admission:
         """Check a handshake. Raises `Refusal`."""
-        url = urlsplit(request.path)
-        if url.path != PATH:
+        try:
+            url = urlsplit(request.path)
+        except ValueError:
+            url = None
+        if url is None or url.path != PATH:
             raise Refusal(404, f"nothing is here; the WebSocket is at {PATH}")
         origin = next((value.decode("latin-1") for name, value in request.headers if name.lower() == b"origin"), None)
         allowed = self._limits.allowed_origins
@@ -195,15 +200,17 @@ class Server:
             await connection.close(end.code, end.reason)
             return
         session = Session(connection, binding, self._services, self._limits.session)
-        while (older := self._live.get(binding.session_id)) is not None:
-            older.end(CloseCode.TAKEN_OVER, "this session was opened by a newer connection")
-            await older.finished.wait()
-        self._live[binding.session_id] = session
+        older = self._live.get(binding.session_id)
+        self._live[binding.session_id] = session  # before the wait: a still newer connection ends this one
         if self._is_draining:
             session.drain()
         try:
+            if older is not None:
+                older.end(CloseCode.TAKEN_OVER, "this session was opened by a newer connection")
+                await older.finished.wait()
             await session.run()
         finally:
+            session.finished.set()  # though it was cancelled before it ran, or failed in its cleanup
             if self._live.get(binding.session_id) is session:
                 del self._live[binding.session_id]
 

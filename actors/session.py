@@ -125,6 +125,8 @@ class Session:
         """Load the session, or begin it; waits for a store that is away, telling the client so once."""
         is_told = False
         while True:
+            if (end := self._supervisor.asked_end) is not None:
+                raise end
             try:
                 return await self._load_or_create()
             except StoreUnavailable as error:

@@ -99,6 +99,11 @@ class Supervisor:
         self._end: EndSession | None = None
         self._log = _log.bind(**context)
 
+    @property
+    def asked_end(self) -> EndSession | None:
+        """Why the group is to end, or has ended; None while nobody wants it to."""
+        return self._end
+
     def end(self, code: int, reason: str) -> None:
         """End the group from outside: as if an actor had raised `EndSession`. The first reason counts."""
         if self._end is None:

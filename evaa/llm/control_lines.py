@@ -20,7 +20,9 @@ MAX_FACTS_CHARS = 8_000
 MAX_JSON_ANSWER_CHARS = 64_000
 
 _CONTROL_WORDS = ("@stay", "@next", "@facts")
-_DECISION = re.compile(r"[ \t]*@(stay|next)(?!\w)[ \t]*[:.,;-]*[ \t]*\n?", re.IGNORECASE)
+_DECISION = re.compile(r"[ \t]*@((?a:stay|next))(?!\w)[ \t]*[:.,;-]*[ \t]*\r?\n?", re.IGNORECASE)
+_FACTS_LINE = re.compile(r"^[ \t]*@facts", re.IGNORECASE | re.MULTILINE)
+_LONE_CONTROL_LINE = re.compile(r"^\s*@((stay|next)[ \t]*[:.,;-]*|facts.*)\s*$", re.IGNORECASE | re.MULTILINE)
 _FENCE = re.compile(r"^\s*```\w*\n?|\n?```\s*$")
 _REPLY_KEYS = ("reply", "response", "text", "message", "question", "answer")
 
@@ -89,7 +91,9 @@ class ControlLineParser:
         """The answer is over: return what was held back and turns out to be text."""
         self.followed_protocol = self._is_decided and self._json_answer is None
         if self._json_answer is not None:
-            return self._show(_text_of_json(self._json_answer))
+            answer, *facts = _FACTS_LINE.split(self._json_answer, maxsplit=1)
+            self._facts = facts[0] if facts else None
+            return self._show(_LONE_CONTROL_LINE.sub("", _text_of_json(answer)))
         held, self._held = self._held, ""
         if held.strip()[:1] == "@" and len(held.strip()) > 1:
             if _DECISION.match(held):
@@ -107,8 +111,8 @@ class ControlLineParser:
         if word.startswith("@facts"):
             return _Line.FACTS
         if decision := _DECISION.match(line):
-            is_alone = decision.end() == len(line)
-            if not newline and (word in _CONTROL_WORDS or (is_alone and self.text)):
+            is_alone = not line[decision.end() :].strip()
+            if is_alone and not newline:
                 return _Line.UNDECIDED
             # In the middle of a reply only a line of its own is a decision, not a sentence that begins so.
             return _Line.DECISION if is_alone or not self.text else _Line.SHOWN

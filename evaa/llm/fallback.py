@@ -1,8 +1,9 @@
 """Who answers when the model does not: a chain of interviewers, the last of which needs no network.
 
 A passing failure (429, 5xx, a lost connection) is tried again for as long as the turn's patience lasts, after a
-growing back-off, or what the provider's `retry-after` says if that is longer. No first token in time, an error that will not go away, or spent patience move on
-to the next interviewer, and the one that failed rests for a while, so that the next turns need not wait for it again.
+growing back-off, or what the provider's `retry-after` says if that is longer. No first token in time, an error that
+will not go away, or spent patience move on to the next interviewer, and the one that failed rests for a while, so that
+the next turns need not wait for it again.
 """
 
 from collections.abc import Sequence

@@ -49,6 +49,9 @@ _PASSING = (
     ModelRequestTimeout,
 )
 
+_PASSING_STATUSES = {408, 422, 498}
+"""What Groq calls worth another try besides: time-out, a semantic failure of the model, no flex capacity."""
+
 _CODE = re.compile(r"\w{1,64}")
 """What an error code looks like; anything else is text."""
 
@@ -273,4 +276,5 @@ def _as_failure(error: ModelAPIError) -> InterviewerFailed:
     code = error.provider_error_code or ""
     details = ", ".join(str(part) for part in (status, _CODE.fullmatch(code) and code) if part)
     message = f"{error.model_name}: {type(error).__name__}" + (f" ({details})" if details else "")
-    return InterviewerFailed(message, passing=isinstance(error, _PASSING), retry_after_s=error.retry_after)
+    is_passing = isinstance(error, _PASSING) or status in _PASSING_STATUSES
+    return InterviewerFailed(message, passing=is_passing, retry_after_s=error.retry_after)

@@ -37,14 +37,15 @@ class EventParser:
                 self._add(line[5:])
             elif line.startswith(b"event:"):
                 self._name = line[6:].strip().decode("utf-8", "replace")
-            elif not line and self._data:
-                events.append(Event(self._name, b"\n".join(self._data)))
+            elif not line:
+                if self._data:
+                    events.append(Event(self._name, b"\n".join(self._data)))
                 self._name, self._data, self._data_bytes = "message", [], 0
         return events
 
     def _add(self, data: bytes) -> None:
         data = data[1:] if data[:1] == b" " else data
         self._data.append(data)
-        self._data_bytes += len(data)
+        self._data_bytes += len(data) + 1
         if self._data_bytes > MAX_EVENT_BYTES:
             raise EventTooLarge(f"an event of more than {MAX_EVENT_BYTES} bytes")

@@ -15,8 +15,8 @@ _ENCODER = msgspec.json.Encoder(enc_hook=repr)
 def configure_logs(log_format: LogFormat, level: str, output: TextIO | None = None) -> None:
     """Send all logs to `output` (standard output) in `log_format`, from `level` up. `auto`: text on a terminal.
 
-    Warnings of libraries that use Python's own logging come as `library.warned`, with the logger's name only: their
-    texts may quote what a user said.
+    Warnings of libraries that use Python's own logging, or its warnings, come as `library.warned`, with the logger's
+    name only: their texts may quote what a user said.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     stream = output or sys.stdout
@@ -33,6 +33,7 @@ def configure_logs(log_format: LogFormat, level: str, output: TextIO | None = No
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+    logging.captureWarnings(True)
     logging.basicConfig(handlers=[_LibraryHandler(level=logging.WARNING)], level=logging.WARNING, force=True)
 
 

@@ -23,7 +23,7 @@ from protocols.frontend import PLAIN, TYPED_JSON
 from protocols.ports import Interviewer
 from protocols.records import SessionRecord, Stage
 from tests.actors.interviewers import FakeInterviewer
-from tests.actors.stores import MemorySpill, Said, WatchedStore
+from tests.actors.stores import MemorySpill, Said, WatchedStore, ignore
 from tests.actors.wire import Wire
 
 SESSION = "5e1a0000000000000000000a"
@@ -36,8 +36,11 @@ STAGES = (
     Stage("b" * 24, "Trigger", "what starts it", "know the trigger", 2, SECOND_OPENING, max_follow_ups=1),
 )
 
-PATIENCE_S = 2_000.0
+PATIENCE_S = 1_000.0
 """How long, in virtual seconds, a client waits for a frame before the test fails."""
+
+HANDSHAKE_S = 20.0
+"""The same for the answer to a handshake."""
 
 
 class Frame(dict[str, Any]):
@@ -65,6 +68,7 @@ class Client:
         self.closed_at: float | None = None
         self.websocket = websocket
         self.passed: list[Frame] = []
+        self.everything: list[Frame] = []
         self.is_plain = dialect == PLAIN
         self._send, self._frames = trio.open_memory_channel[Frame](10_000)
 
@@ -79,6 +83,7 @@ class Client:
                     return
                 frame = Frame(msgspec.json.decode(message))
                 frame.at = trio.current_time()
+                self.everything.append(frame)
                 self._send.send_nowait(frame)
 
     # --- to the server ----------------------------------------------------------------------------------------------
@@ -169,6 +174,11 @@ class Client:
         with trio.move_on_after(seconds):
             raise AssertionError(await self.receive())
 
+    def heard(self, kind: str) -> list[object]:
+        """Of all the frames of this kind that have come: errors' codes, others' ids."""
+        frames = [frame for frame in self.everything if frame.kind == kind]
+        return [error_code(frame) if kind == "error" else frame["id"] for frame in frames]
+
     @property
     def waiting(self) -> list[Frame]:
         """Take what has come by now."""
@@ -187,6 +197,7 @@ class Evaa:
         self,
         nursery: trio.Nursery,
         *,
+        clients: trio.Nursery | None = None,
         store: WatchedStore | None = None,
         spill: MemorySpill | None = None,
         interviewer: Interviewer | None = None,
@@ -199,7 +210,9 @@ class Evaa:
         self.spill = MemorySpill() if spill is None else spill
         self.wires: list[Wire] = []
         self._nursery = nursery
+        self._clients = clients or nursery
         self._stages = stages
+        self._has_seeded = False
         services = Services(
             store=self.store, interviewer=interviewer or self.interviewer, spill=self.spill, owner=owner
         )
@@ -213,14 +226,33 @@ class Evaa:
         await client.reply()
         return client
 
-    async def connect(self, session_id: str | None = SESSION, dialect: str | None = TYPED_JSON) -> Client:
+    async def connect(
+        self,
+        session_id: str | None = SESSION,
+        dialect: str | None = TYPED_JSON,
+        *,
+        wire: Wire | None = None,
+        nursery: trio.Nursery | None = None,
+    ) -> Client:
         """Connect a client that is bound by the URL; not yet bound without a `session_id`."""
+        nursery = nursery or self._clients
         path = PATH if session_id is None else f"{PATH}?sessionId={session_id}"
-        wire = await self.open_wire()
-        websocket = await _handshake(self._nursery, wire, path, dialect)
+        wire = wire or await self.open_wire()
+        websocket = await _handshake(nursery, wire, path, dialect)
         client = Client(websocket, wire, dialect or PLAIN, session_id or SESSION)
-        self._nursery.start_soon(client.listen)
+        nursery.start_soon(client.listen)
         return client
+
+    async def connect_later(self) -> Callable[[], Awaitable[Client]]:
+        """Begin to connect like `connect`; what is returned waits until that is done."""
+        send, receive = trio.open_memory_channel[Client](1)
+
+        async def connect() -> None:
+            await send.send(await self.connect())
+
+        self._nursery.start_soon(connect)
+        await trio.testing.wait_all_tasks_blocked()
+        return receive.receive
 
     async def refused(
         self, path: str = f"{PATH}?sessionId={SESSION}", *dialects: str, headers: dict[str, str] | None = None
@@ -239,18 +271,25 @@ class Evaa:
         await wire.hang_up()
         return result
 
-    async def open_wire(self) -> Wire:
-        """Open a connection to the server, on which nothing is said yet."""
-        if not await self.store.stages():
+    async def open_wire(self, *, at_once: bool = True) -> Wire:
+        """Open a connection to the server, on which nothing is said yet; with `at_once`, wait until it is there."""
+        if not self._has_seeded:
+            self._has_seeded = True
             await self.store.replace_stages(self._stages)
         wire = Wire.pair()
         self.wires.append(wire)
         self._nursery.start_soon(self._serve, wire)
+        if at_once:
+            await trio.testing.wait_all_tasks_blocked()
         return wire
 
     async def _serve(self, wire: Wire) -> None:
-        with wire.scope:
-            await self.server.serve_stream(wire)
+        wire.served_by = trio.lowlevel.current_task()
+        try:
+            with wire.scope:
+                await self.server.serve_stream(wire)
+        finally:
+            wire.served.set()
 
     # --- what is behind it ------------------------------------------------------------------------------------------
 
@@ -271,14 +310,15 @@ class Evaa:
         """Wait until so many turns are stored, whatever has become of them."""
         with trio.fail_after(PATIENCE_S):
             while len(memory := await self.memory()) < turns:
-                await trio.sleep(0.01)
+                await trio.sleep(0.5)
         return memory
 
     async def gone(self) -> None:
         """Wait until no connection is left."""
         with trio.fail_after(PATIENCE_S):
-            while self.server.connections:
-                await trio.sleep(0.01)
+            for wire in self.wires:
+                await wire.served.wait()
+        assert self.server.connections == 0
 
     def die(self) -> None:
         """Kill the process: from this instant nothing is stored, spilled, sent or received."""
@@ -288,11 +328,15 @@ class Evaa:
             wire.cut()
             wire.scope.cancel()
 
+    def revive_store(self) -> None:
+        """After `die`: the store is there for other processes."""
+        self.store.unavailable = False
+        self.store.probe = ignore
+
     async def reborn(self, **changes: Any) -> "Evaa":
         """After `die`: another process over the same store."""
         await self.gone()
-        self.store.unavailable = False
-        self.store.probe = lambda point: None
+        self.revive_store()
         return Evaa(self._nursery, store=self.store, stages=self._stages, owner="the next process", **changes)
 
 
@@ -304,15 +348,16 @@ def error_code(frame: Frame) -> object:
 async def _handshake(
     nursery: trio.Nursery, wire: Wire, path: str, *dialects: str | None, headers: dict[str, str] | None = None
 ) -> WebSocketConnection:
-    return await wrap_client_stream(
-        nursery,
-        cast(trio.SocketStream, wire.far_end),
-        "evaa",
-        path,
-        subprotocols=[dialect for dialect in dialects if dialect is not None],
-        extra_headers=[(name.encode(), value.encode()) for name, value in (headers or {}).items()],
-        message_queue_size=10_000,
-    )
+    with trio.fail_after(HANDSHAKE_S):
+        return await wrap_client_stream(
+            nursery,
+            cast(trio.SocketStream, wire.far_end),
+            "evaa",
+            path,
+            subprotocols=[dialect for dialect in dialects if dialect is not None],
+            extra_headers=[(name.encode(), value.encode()) for name, value in (headers or {}).items()],
+            message_queue_size=10_000,
+        )
 
 
 def raises_once(error: Exception, original: Callable[..., Any], *, at_call: int = 1) -> Callable[..., Any]:

@@ -32,7 +32,7 @@ async def test_a_typed_session_from_the_first_stage_to_the_last(evaa: Evaa, auto
     ready, opening = await client.expect("ready", "reply")
     assert (ready["sessionId"], ready["resumed"], ready["status"]) == (SESSION, False, "interviewing")
     assert (ready["stage"]["name"], ready["stage"]["followUpsUsed"]) == ("Goal", 0)
-    assert ready["stages"][1] == SECOND_STAGE
+    assert ready["stages"][1] == SECOND_STAGE | {"followUpsUsed": 0, "maxFollowUps": 1}
     assert "messages" not in ready
     assert (opening["turn"], opening["response"], opening["nextStage"]) == (0, OPENING, False)
 

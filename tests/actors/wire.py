@@ -9,7 +9,8 @@ _MemoryStream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
 
 
 class Wire(trio.abc.Stream):
-    """The server's end of a connection; `far_end` is the client's, `scope` is what the server serves it in.
+    """The server's end of a connection; `far_end` is the client's, `scope` is what the server serves it in, and
+    `served_by` the task that does it; `served` is set when it is done.
 
     - stalled: the client reads nothing and all buffers are full, so that writes block (`stall`, `flow`);
     - slow: each write takes `seconds_per_write`;
@@ -21,6 +22,8 @@ class Wire(trio.abc.Stream):
     def __init__(self, near_end: _MemoryStream, far_end: _MemoryStream) -> None:
         self.far_end = far_end
         self.scope = trio.CancelScope()
+        self.served = trio.Event()
+        self.served_by: trio.lowlevel.Task | None = None
         self.seconds_per_write = 0.0
         self.is_cut = False
         self.closed_at: float | None = None

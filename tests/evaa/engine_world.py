@@ -163,6 +163,9 @@ class World:
         if text not in self.texts:
             self.texts.append(text)  # a crash had lost it
         self.tell(Said(text=text, source="text", at=0.0, client_id=client_id))
+        last = self.engine.record.interview.turns[-1:]
+        if last and (last[0].client_id, last[0].outcome) == (client_id, "pending"):
+            assert not self.engine.idle, "a reply is owed, and nobody is asked for it"
 
     def hear_late(self, message: Message) -> None:
         """Something of a turn that is not live."""
@@ -222,6 +225,13 @@ class World:
             self.writing = frame
             self.tell(ReplyTaken(frame.turn))
 
+    def write_until_a_reply(self) -> None:
+        """Write up to a reply that is taken but not written yet, or all there is."""
+        if self.writing is not None:
+            self.write()
+        while self.outbox and self.writing is None:
+            self.write()
+
     # --- the store ----------------------------------------------------------------------------------------------
 
     @property
@@ -272,6 +282,7 @@ class World:
         assert closed == list(range(interview.stage_index))
         assert [turn.reply for turn in turns] == [self.delivered.get(turn.turn, "") for turn in turns]
         assert [turn.text for turn in turns] == self.texts[: len(turns)]
+        assert len(turns) == len(self.texts) or self.writing is not None, "they wait for nothing"
         delivered = Counter(turn.stage_id for turn in turns if turn.outcome == "answered" and turn.stage_id)
         for stage in interview.stages:
             follow_ups = delivered[stage.stage_id] - any(

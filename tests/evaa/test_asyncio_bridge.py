@@ -18,7 +18,7 @@ import trio.testing
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import ServerSelectionTimeoutError
 
-from evaa.asyncio_bridge import AsyncioCallCancelled, Bridge, open_bridge
+from evaa.asyncio_bridge import AsyncioCallCancelled, Bridge, open_bridge, time_limit
 
 SECRET = "what the user said"
 PATIENCE_S = 20.0  # reached only by a test that fails
@@ -154,6 +154,22 @@ async def test_a_cancellation_that_trio_did_not_ask_for_is_an_ordinary_error(bri
     assert isinstance(raised.value, Exception)
     assert raised.value.__cause__ is None
     assert await bridge.call(echo, "still open") == "still open"
+
+
+async def test_a_time_limit_ends_a_block_of_asyncio_code_on_time(autojump_clock: trio.testing.MockClock) -> None:
+    async def wait(seconds: float) -> str:
+        try:
+            async with time_limit(2.0):
+                await asyncio.sleep(seconds)
+        except TimeoutError:
+            return "too long"
+        return "in time"
+
+    async with open_bridge() as bridge:
+        begun = trio.current_time()
+        assert await bridge.call(wait, 1.5) == "in time"
+        assert await bridge.call(wait, 60.0) == "too long"
+        assert trio.current_time() - begun == 3.5
 
 
 # --- orphans ----------------------------------------------------------------------------------------------------

@@ -81,7 +81,18 @@ class AnySession(RuleBasedStateMachine):
         turn = data.draw(st.integers(0, len(self.world.engine.record.interview.turns) - 1))
         self.world.hear_late(data.draw(st.sampled_from(late_messages(turn))))
 
-    # Twice: a reply needs to be taken and written.
+    @precondition(lambda self: self.world.asked)
+    @rule(text=WORDS)
+    def stream_and_write(self, text: str) -> None:
+        self.world.stream(text)
+        self.world.write_until_a_reply()
+
+    @precondition(lambda self: self.world.asked)
+    @rule(last=WORDS, wants_next=st.booleans())
+    def answer_and_take(self, last: str, wants_next: bool) -> None:
+        self.world.answer(last, wants_next=wants_next, facts={})
+        self.world.write_until_a_reply()
+
     @precondition(lambda self: self.world.outbox or self.world.writing)
     @rule()
     def write(self) -> None:
@@ -92,6 +103,11 @@ class AnySession(RuleBasedStateMachine):
     def write_all(self) -> None:
         while self.world.outbox or self.world.writing:
             self.world.write()
+
+    @precondition(lambda self: self.world.outbox)
+    @rule()
+    def write_until_a_reply(self) -> None:
+        self.world.write_until_a_reply()
 
     @precondition(lambda self: self.world.is_unsaved)
     @rule()
@@ -107,13 +123,15 @@ class AnySession(RuleBasedStateMachine):
     def trouble_store(self) -> None:
         self.world.trouble_store()
 
-    @rule()
-    def crash_process(self) -> None:
-        self.world.crash_process()
+    @rule(survives=st.integers(0, 3))
+    def crash_process(self, survives: int) -> None:
+        if not survives:  # seldom: it ends every other story
+            self.world.crash_process()
 
-    @rule(frames_meanwhile=st.integers(0, 3))
-    def crash_agent(self, frames_meanwhile: int) -> None:
-        self.world.crash_agent(frames_meanwhile=frames_meanwhile)
+    @rule(survives=st.integers(0, 1), frames_meanwhile=st.integers(0, 3))
+    def crash_agent(self, survives: int, frames_meanwhile: int) -> None:
+        if not survives:
+            self.world.crash_agent(frames_meanwhile=frames_meanwhile)
 
     @invariant()
     def all_is_well(self) -> None:
