@@ -159,7 +159,8 @@ def _as_text(value: Any) -> str:
 
 def _lenient_json(text: str) -> Any:
     try:
-        return from_json(text.strip(), allow_partial="trailing-strings")
+        # As bytes, since half a surrogate pair is a `TypeError` to it.
+        return from_json(text.strip().encode(errors="replace"), allow_partial="trailing-strings")
     except ValueError:
         return None
 

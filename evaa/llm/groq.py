@@ -164,7 +164,7 @@ async def _accept(context: RunContext[_Listener], text: str) -> str:
 
 
 class GroqInterviewer:
-    """`Interviewer` on one of Groq's models. See `facts` in the docstrings of `groq_transport` and `control_lines`."""
+    """`Interviewer` on one of Groq's models, in the form of answer that `control_lines` describes."""
 
     def __init__(
         self,

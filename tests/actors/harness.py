@@ -175,9 +175,9 @@ class Client:
             raise AssertionError(await self.receive())
 
     def heard(self, kind: str) -> list[object]:
-        """Of all the frames of this kind that have come: errors' codes, others' ids."""
+        """Of all the frames of this kind that have come: the codes of errors and warnings, others' ids."""
         frames = [frame for frame in self.everything if frame.kind == kind]
-        return [error_code(frame) if kind == "error" else frame["id"] for frame in frames]
+        return [error_code(frame) if kind in ("error", "warning") else frame["id"] for frame in frames]
 
     @property
     def waiting(self) -> list[Frame]:
@@ -306,13 +306,6 @@ class Evaa:
         assert [turn.turn for turn in turns] == list(range(1, len(turns) + 1))
         return [Said(turn.text, turn.reply, turn.outcome) for turn in turns]
 
-    async def memory_when(self, turns: int) -> list[Said]:
-        """Wait until so many turns are stored, whatever has become of them."""
-        with trio.fail_after(PATIENCE_S):
-            while len(memory := await self.memory()) < turns:
-                await trio.sleep(0.5)
-        return memory
-
     async def gone(self) -> None:
         """Wait until no connection is left."""
         with trio.fail_after(PATIENCE_S):
@@ -375,16 +368,3 @@ def raises_at(error: Exception, original: Callable[..., Any], calls: set[int]) -
         return original(*args, **kwargs)
 
     return stand_in
-
-
-async def soon(task: Callable[[], Awaitable[object]], nursery: trio.Nursery) -> trio.Event:
-    """Start `task`; the event is set when it is done."""
-    done = trio.Event()
-
-    async def run() -> None:
-        await task()
-        done.set()
-
-    nursery.start_soon(run)
-    await trio.lowlevel.checkpoint()
-    return done

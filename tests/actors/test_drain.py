@@ -113,9 +113,7 @@ async def test_one_in_the_handshake_does_not_delay_the_end_beyond_its_own_time_o
     assert trio.current_time() == 10.0
 
 
-async def test_one_that_waits_for_an_older_connection_is_drained_as_well(
-    evaa: Evaa, autojump_clock: MockClock
-) -> None:
+async def test_one_that_waits_for_an_older_connection_is_drained_as_well(evaa: Evaa, autojump_clock: MockClock) -> None:
     older = await evaa.join()
     older.wire.cut()
     newer = await evaa.connect()

@@ -226,7 +226,9 @@ async def test_a_text_that_is_not_utf8_is_closed_with_1007(evaa: Evaa, autojump_
     assert client.closed_at == 0.0
 
 
-async def test_a_message_over_the_size_limit_is_closed_with_1009(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_a_message_over_the_size_limit_is_closed_with_1009(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
     limits = ServerLimits(max_message_bytes=1_000, connection=ConnectionLimits(max_text_chars=10_000))
     evaa = Evaa(nursery, limits=limits)
     client = await evaa.join()

@@ -84,9 +84,7 @@ async def test_origins(nursery: trio.Nursery, autojump_clock: MockClock) -> None
     await evaa.join()  # what is no browser sends no origin
 
 
-async def test_a_server_that_drains_takes_nobody(
-    evaa: Evaa, autojump_clock: MockClock, nursery: trio.Nursery
-) -> None:
+async def test_a_server_that_drains_takes_nobody(evaa: Evaa, autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     evaa.interviewer.will(says(5.0, "late"))
     client = await evaa.join()
     await client.say("one")
@@ -121,7 +119,9 @@ async def test_a_handshake_may_come_byte_by_byte(evaa: Evaa, autojump_clock: Moc
     assert (await wire.far_end.receive_some()).startswith(b"HTTP/1.1 101")
 
 
-@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 9_000, b"\r\n\r\n"])
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 9_000, b"\r\n\r\n"]
+)
 async def test_garbage_costs_its_own_connection_only(evaa: Evaa, autojump_clock: MockClock, garbage: bytes) -> None:
     client = await evaa.join()
     wire = await evaa.open_wire()

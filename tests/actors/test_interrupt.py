@@ -70,9 +70,7 @@ async def test_the_next_utterance_is_answered_by_itself_and_the_interviewer_know
     assert await evaa.memory() == [Said("one", "One two ", "interrupted"), Said("two", "2: two", "answered")]
 
 
-async def test_an_utterance_before_anything_was_delivered_joins_the_last(
-    evaa: Evaa, autojump_clock: MockClock
-) -> None:
+async def test_an_utterance_before_anything_was_delivered_joins_the_last(evaa: Evaa, autojump_clock: MockClock) -> None:
     evaa.interviewer.will(says(*A_WORD_A_SECOND))
     client = await evaa.join()
     await client.say("one")
@@ -98,9 +96,7 @@ async def test_in_the_plain_dialect_nothing_is_delivered_before_the_whole(
     assert await evaa.memory() == [Said("one", "", "superseded"), Said("two", "2: one\ntwo", "answered")]
 
 
-async def test_an_interrupt_before_anything_was_delivered_owes_no_reply(
-    evaa: Evaa, autojump_clock: MockClock
-) -> None:
+async def test_an_interrupt_before_anything_was_delivered_owes_no_reply(evaa: Evaa, autojump_clock: MockClock) -> None:
     evaa.interviewer.will(says(*A_WORD_A_SECOND))
     client = await evaa.join()
     await client.say("one")
@@ -163,8 +159,10 @@ async def test_an_answer_that_comes_in_spite_of_the_cancellation_is_not_taken(
     evaa: Evaa, autojump_clock: MockClock
 ) -> None:
     async def shielded(brief: TurnBrief, sink: AnswerSink) -> Answer:
-        with trio.CancelScope(shield=True):
-            return await says(5.0, "Too late.")(brief, sink)
+        with trio.CancelScope(shield=True) as shield:
+            answer = await says(5.0, "Too late.")(brief, sink)
+        assert not shield.cancelled_caught
+        return answer
 
     evaa.interviewer.will(shielded)
     client = await evaa.join()

@@ -161,7 +161,9 @@ async def test_an_agent_that_was_restarted_says_so_and_gives_the_owed_reply(
     await client.say("one", "x")
     await client.until("turnStarted")
     frames = await client.until("reply")
-    assert [(frame["turn"], frame["reason"]) for frame in frames if frame.kind == "turnCancelled"] == [(1, "superseded")]
+    assert [(frame["turn"], frame["reason"]) for frame in frames if frame.kind == "turnCancelled"] == [
+        (1, "superseded")
+    ]
     assert [frame["code"] for frame in frames if frame.kind == "error"] == ["internal"]
     assert (frames[-1]["response"], frames[-1].at) == ("1: one", 2.0 + FIRST_BACK_OFF_S)
 
@@ -214,9 +216,7 @@ async def test_persistence_fails(
     await works(evaa, client)
 
 
-async def test_a_store_that_raises_what_it_never_should_loses_nothing(
-    evaa: Evaa, autojump_clock: MockClock
-) -> None:
+async def test_a_store_that_raises_what_it_never_should_loses_nothing(evaa: Evaa, autojump_clock: MockClock) -> None:
     client = await evaa.join()
     evaa.store.errors = [ValueError("a bug")]
     await client.say("one", "x")
@@ -263,9 +263,7 @@ async def test_each_restart_within_ten_seconds_waits_twice_as_long(
     await works(evaa, client)
 
 
-async def test_the_fourth_failure_ends_the_session(
-    evaa: Evaa, autojump_clock: MockClock, faults: Faults
-) -> None:
+async def test_the_fourth_failure_ends_the_session(evaa: Evaa, autojump_clock: MockClock, faults: Faults) -> None:
     other = await evaa.join(OTHER_SESSION)
     client = await evaa.join()
     await client.ask("one")
@@ -281,9 +279,7 @@ async def test_the_fourth_failure_ends_the_session(
     assert other.closed_at is None
 
 
-async def test_failures_that_are_spread_out_are_forgiven(
-    evaa: Evaa, autojump_clock: MockClock, faults: Faults
-) -> None:
+async def test_failures_that_are_spread_out_are_forgiven(evaa: Evaa, autojump_clock: MockClock, faults: Faults) -> None:
     client = await evaa.join()
     faults.at(Reader, "_take", *range(1, 21))
     for number in range(20):
@@ -303,9 +299,7 @@ async def test_all_actors_share_one_budget(evaa: Evaa, autojump_clock: MockClock
     assert client.closed_at == 10.0
 
 
-async def test_an_interviewer_with_a_bug_ends_its_own_session_only(
-    evaa: Evaa, autojump_clock: MockClock
-) -> None:
+async def test_an_interviewer_with_a_bug_ends_its_own_session_only(evaa: Evaa, autojump_clock: MockClock) -> None:
     other = await evaa.join(OTHER_SESSION)
     evaa.interviewer.will(*[fails(error=BUG)] * 4)
     client = await evaa.join()

@@ -145,17 +145,16 @@ async def test_one_that_takes_longer_than_its_grace_is_cancelled(group: Group, a
 
 
 async def test_a_child_that_returns_ends_the_group(group: Group, autojump_clock: MockClock) -> None:
-    async def nothing() -> None:
-        await trio.sleep(2)
-
     group.add("a")
-    group.specs.append(ChildSpec("returns", lambda: _Returns(nothing)))
+    group.specs.append(ChildSpec("returns", Returning))
     assert await group.run() == (1000, 2.0)
 
 
-class _Returns:
-    def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
-        self.run = work
+class Returning:
+    """An actor that is done after a while."""
+
+    async def run(self) -> None:
+        await trio.sleep(2)
 
     def stop(self) -> None:
         pass

@@ -109,7 +109,7 @@ async def test_a_dead_client_is_found_by_a_ping(evaa: Evaa, autojump_clock: Mock
 
 
 async def test_a_dead_client_is_found_in_the_middle_of_a_reply_too(evaa: Evaa, autojump_clock: MockClock) -> None:
-    evaa.interviewer.will(says(*[1.0, "word "] * 60))
+    evaa.interviewer.will(says(*(1.0, "word ") * 60))
     client = await evaa.join()
     await client.say("one")
     await trio.sleep(5)

@@ -24,9 +24,7 @@ OPENING_FRAME = {"response": OPENING, "nextStage": False, "nextStageData": None}
 
 
 async def test_a_typed_session_from_the_first_stage_to_the_last(evaa: Evaa, autojump_clock: MockClock) -> None:
-    evaa.interviewer.will(
-        says(1.5, "Which ", 0.5, "ones?"), says("Good. ", SECOND_OPENING, closes=True), says("When?")
-    )
+    evaa.interviewer.will(says(1.5, "Which ", 0.5, "ones?"), says("Good. ", SECOND_OPENING, closes=True), says("When?"))
     client = await evaa.connect()
 
     ready, opening = await client.expect("ready", "reply")
@@ -112,7 +110,9 @@ async def test_the_subprotocol_that_was_offered_is_answered(
     assert (await client.receive()).get("type") == ("ready" if dialect == TYPED_JSON else None)
 
 
-async def test_the_scripted_interviewer_leads_through_all_stages(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_the_scripted_interviewer_leads_through_all_stages(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
     evaa = Evaa(nursery, interviewer=ScriptedInterviewer())
     client = await evaa.join()
     assert (await client.ask("Invoices"))["response"] == "Got it. Why?"
@@ -162,9 +162,7 @@ async def test_two_sessions_know_nothing_of_each_other(evaa: Evaa, autojump_cloc
 
 
 @pytest.mark.parametrize("dialect", [PLAIN, TYPED_JSON])
-async def test_a_resumed_session_gets_the_last_reply_again(
-    evaa: Evaa, autojump_clock: MockClock, dialect: str
-) -> None:
+async def test_a_resumed_session_gets_the_last_reply_again(evaa: Evaa, autojump_clock: MockClock, dialect: str) -> None:
     client = await evaa.join(dialect=dialect)
     before = await client.ask("Invoices")
     await client.leave()
@@ -178,9 +176,7 @@ async def test_a_resumed_session_gets_the_last_reply_again(
     assert (await again.ask("go on"))["response"] == "2: go on"
 
 
-async def test_a_reply_that_closed_a_stage_is_given_again_with_the_stage(
-    evaa: Evaa, autojump_clock: MockClock
-) -> None:
+async def test_a_reply_that_closed_a_stage_is_given_again_with_the_stage(evaa: Evaa, autojump_clock: MockClock) -> None:
     evaa.interviewer.will(says("On.", closes=True))
     client = await evaa.join()
     before = await client.ask("Invoices", "x")

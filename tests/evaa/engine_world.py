@@ -146,23 +146,24 @@ class World:
         self.named += 1
         text = f"words {self.named}"
         client_id = f"id {self.named}" if with_id else None
+        self.tell_said(text, client_id)
+        if client_id is not None:
+            self.ids[client_id] = text
+
+    def tell_said(self, text: str, client_id: str | None) -> None:
         refused_before = self.count_refused()
         self.tell(Said(text=text, source="text", at=0.0, client_id=client_id))
         if self.count_refused() > refused_before:
             assert self.writing is not None
-            return
-        if client_id is not None:
-            self.ids[client_id] = text
-        self.texts.append(text)
+        elif text not in self.texts:
+            self.texts.append(text)
 
     def count_refused(self) -> int:
         return sum(isinstance(frame, ErrorFrame) and frame.code == "rate_limited" for frame in self.outbox)
 
     def say_again(self, client_id: str) -> None:
-        text = self.ids[client_id]
-        if text not in self.texts:
-            self.texts.append(text)  # a crash had lost it
-        self.tell(Said(text=text, source="text", at=0.0, client_id=client_id))
+        """Once more: nothing new, unless it was refused, or lost in a crash."""
+        self.tell_said(self.ids[client_id], client_id)
         last = self.engine.record.interview.turns[-1:]
         if last and (last[0].client_id, last[0].outcome) == (client_id, "pending"):
             assert not self.engine.idle, "a reply is owed, and nobody is asked for it"

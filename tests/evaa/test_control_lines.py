@@ -243,6 +243,7 @@ def test_no_control_line_of_a_well_formed_answer_is_ever_visible(
 
 
 @given(st.text(st.characters()))
+@example('{"a": "\ud800"}')
 def test_no_text_whatever_makes_it_raise(text: str) -> None:
     for prefix in ("", "@stay\n", "@facts ", "{", "```"):
         outcome(prefix + text)

@@ -1,5 +1,6 @@
 """Whatever the user, the model, the writer and the store do, in whatever order, and whatever crashes in between."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -18,6 +19,8 @@ from protocols.messages import (
 )
 from tests.evaa.engine_world import World
 from tests.evaa.interviews import answer
+
+pytestmark = pytest.mark.timeout(300)  # a story that fails takes a while to shorten
 
 WORDS = st.text(min_size=1, max_size=12)
 FACTS = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
@@ -42,9 +45,10 @@ class AnySession(RuleBasedStateMachine):
     def begin(self, max_follow_ups: list[int], plain: bool) -> None:
         self.world = World(max_follow_ups, plain=plain)
 
-    @rule(with_id=st.booleans())
-    def say(self, with_id: bool) -> None:
-        self.world.say(with_id=with_id)
+    @rule(with_id=st.booleans(), times=st.sampled_from([1, 1, 2, 18]))
+    def say(self, with_id: bool, times: int) -> None:
+        for _ in range(times):
+            self.world.say(with_id=with_id)
 
     @precondition(lambda self: self.world.ids)
     @rule(data=st.data())
