@@ -64,7 +64,6 @@ class Agent:
         self._engine = TurnEngine(
             slot.latest.record,
             revision=slot.latest.revision,
-            exchange=interviewer.exchange,
             reply_acknowledges=reply_acknowledges,
             wall_ms=wall_ms,
         )
@@ -122,12 +121,11 @@ class Agent:
                     self._log_turn(effect)
 
     async def _ask(self, brief: TurnBrief, scope: trio.CancelScope) -> None:
-        """One turn's life with the interviewer: nothing of it takes effect once `scope` is cancelled."""
+        """One turn's life with the interviewer. What comes of it late, the engine ignores: the turn is over."""
         try:
             with scope:
-                answer = await self._interviewer.answer(brief, _TurnSink(self, brief.turn, scope))
-                if not scope.cancel_called:
-                    self.handle(Answered(brief.turn, answer, trio.current_time()))
+                answer = await self._interviewer.answer(brief, _TurnSink(self, brief.turn))
+                self.handle(Answered(brief.turn, answer, trio.current_time()))
         except InterviewerFailed as failure:
             self._log.error("llm.failed", turn=brief.turn, reason=str(failure), model=self._interviewer.name)
             self.handle(AnswerFailed(brief.turn, "The agent cannot answer now; say it again in a moment"))
@@ -142,25 +140,20 @@ class Agent:
 
 
 class _TurnSink:
-    """Where the interviewer of one turn reports. Called from the asyncio side too; every call is synchronous."""
+    """Where the interviewer of one turn reports, from the asyncio side too."""
 
-    def __init__(self, agent: Agent, turn: int, scope: trio.CancelScope) -> None:
+    def __init__(self, agent: Agent, turn: int) -> None:
         self._agent = agent
         self._turn = turn
-        self._scope = scope
 
     def requested(self) -> None:
-        self._tell(Requested(self._turn, trio.current_time()))
+        self._agent.handle(Requested(self._turn, trio.current_time()))
 
     def text(self, piece: str) -> None:
-        self._tell(ReplyPiece(self._turn, piece, trio.current_time()))
+        self._agent.handle(ReplyPiece(self._turn, piece, trio.current_time()))
 
     def received(self) -> None:
-        self._tell(ReplyReceived(self._turn, trio.current_time()))
+        self._agent.handle(ReplyReceived(self._turn, trio.current_time()))
 
     def restarted(self, reason: str) -> None:
-        self._tell(ReplyRestarted(self._turn, reason))
-
-    def _tell(self, message: Message) -> None:
-        if not self._scope.cancel_called:
-            self._agent.handle(message)
+        self._agent.handle(ReplyRestarted(self._turn, reason))

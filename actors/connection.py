@@ -10,6 +10,7 @@ from actors.outbox import Outbox
 from actors.supervisor import EndSession
 from protocols.frontend import (
     Audio,
+    AudioFormat,
     ClientFrame,
     CloseCode,
     Dialect,
@@ -115,7 +116,8 @@ class Connection:
 class Reader:
     """Turns what the client sends into messages for the agent.
 
-    It always drains its socket: where the agent's mailbox is full, the frame is refused with `rate_limited`. `first`
+    It drains its socket, but for a client that sends more than it reads: where the agent's mailbox is full, the frame
+    is refused with `rate_limited`; where the outbox is more than half full, the reader waits for the writer. `first`
     are frames that came before there was a reader.
     """
 
@@ -139,6 +141,7 @@ class Reader:
             try:
                 while self._first:
                     self._take(self._first.popleft())
+                await self._outbox.wait_for_room()
                 for frame in await self._connection.receive():
                     self._take(frame)
             except FrameRefused as refused:
@@ -236,6 +239,7 @@ class Binding(msgspec.Struct, frozen=True):
 
     session_id: str
     replay: bool = False
+    audio: AudioFormat | None = None
     first: tuple[ClientFrame, ...] = ()
 
 
@@ -253,7 +257,7 @@ async def receive_binding(connection: Connection) -> Binding:
             connection.count_refused()
         else:
             connection.count_accepted()
-            return Binding(session_id, start.replay, tuple(rest))
+            return Binding(session_id, start.replay, start.audio, tuple(rest))
 
 
 def check_same_session(start: Start, session_id: str) -> None:

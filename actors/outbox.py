@@ -2,7 +2,8 @@
 
 - Deltas of one turn that wait are joined into one; they can be withdrawn with their turn.
 - Replies, errors and all the rest are never dropped.
-- The outbox is bounded: a client that lets it fill up does not read, and is closed (4413).
+- The outbox is bounded. The reader waits while it is more than half full, so that a client that sends more than it
+  reads feels it, and is closed (4413) by the write deadline; one that overflows all the same is closed at once.
 """
 
 from collections import deque
@@ -30,6 +31,7 @@ class Outbox:
         self._frames: deque[ServerFrame] = deque()
         self._leaving: ServerFrame | None = None
         self._writer = trio.lowlevel.ParkingLot()
+        self._readers = trio.lowlevel.ParkingLot()
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -72,7 +74,14 @@ class Outbox:
             if self.on_taken is not None:
                 self.on_taken(self._frames[0])
             self._leaving = self._frames.popleft()
+            if len(self._frames) <= self._max_frames // 2:
+                self._readers.unpark_all()
         return self._leaving
+
+    async def wait_for_room(self) -> None:
+        """Wait while the outbox is more than half full: who causes frames should not outrun the writer."""
+        while len(self._frames) > self._max_frames // 2 and not self.has_overflowed and not self.is_closed:
+            await self._readers.park()
 
     def written(self) -> None:
         """The frame that was taken is on its way."""

@@ -10,6 +10,7 @@ import trio
 from trio_websocket import WebSocketConnection, WebSocketRequest, wrap_server_stream
 
 from actors.connection import Binding, Connection, ConnectionLimits, receive_binding
+from actors.polite_stream import PoliteStream
 from actors.session import Services, Session, SessionLimits
 from actors.steady_stream import SteadyStream
 from actors.supervisor import EndSession, contain
@@ -125,9 +126,9 @@ class Server:
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one connection, from its handshake to its end."""
-        await contain(partial(self._serve_connection, stream), actor="server")
+        await contain(partial(self._serve_connection, PoliteStream(stream)), actor="server")
 
-    async def _serve_connection(self, stream: trio.abc.Stream) -> None:
+    async def _serve_connection(self, stream: PoliteStream) -> None:
         scope = trio.CancelScope()
         self._connections.add(scope)
         self._empty = trio.Event() if self._empty.is_set() else self._empty
@@ -144,7 +145,7 @@ class Server:
                 if not self._connections:
                     self._empty.set()
 
-    async def _handshake(self, nursery: trio.Nursery, stream: trio.abc.Stream) -> None:
+    async def _handshake(self, nursery: trio.Nursery, stream: PoliteStream) -> None:
         websocket: WebSocketConnection | None = None
         with trio.move_on_after(self._limits.handshake_timeout_s):
             request = await wrap_server_stream(
@@ -160,7 +161,7 @@ class Server:
                 headers = [(b"Content-Type", b"text/plain; charset=utf-8")]
                 await request.reject(refusal.status, extra_headers=headers, body=f"{refusal.message}\n".encode())
                 return
-            websocket = await request.accept(subprotocol=admission.subprotocol)
+            stream.websocket = websocket = await request.accept(subprotocol=admission.subprotocol)
         if websocket is not None:
             connection = Connection(websocket, admission.dialect, self._limits.connection)
             await self._serve_client(connection, admission)

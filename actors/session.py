@@ -9,14 +9,15 @@ import structlog
 import trio
 
 from actors.agent import Agent, DrainAsked
-from actors.connection import Binding, Connection, Heartbeat, Reader, Writer
+from actors.connection import STT_UNAVAILABLE, Binding, Connection, Heartbeat, Reader, Writer
 from actors.outbox import Outbox
 from actors.persistence import Persistence, PersistenceLimits, SaveSlot, Spill
 from actors.supervisor import Actor, ChildSpec, EndSession, RestartBudget, Supervisor
 from evaa.interview.engine import TurnEngine
+from evaa.interview.exchange import exchange
 from evaa.interview.stages import default_stages
 from protocols.frontend import CloseCode, ErrorFrame
-from protocols.messages import Effect, Message
+from protocols.messages import Effect, Message, Send
 from protocols.ports import Interviewer, SessionExists, SessionStore, StoreUnavailable
 from protocols.records import Interview, Lease, SessionRecord
 
@@ -56,6 +57,7 @@ class Session:
         self._connection = connection
         self._session_id = binding.session_id
         self._replay = binding.replay
+        self._audio = binding.audio
         self._first = deque(binding.first)
         self._services = services
         self._limits = limits
@@ -150,7 +152,7 @@ class Session:
                 return record
             stages = await store.stages() or default_stages()
             now_ms = time.time_ns() // 1_000_000
-            opening = self._services.interviewer.exchange("", stages[0].opening)
+            opening = exchange("", stages[0].opening)
             record = SessionRecord(self._session_id, Interview(stages), now_ms, now_ms, messages=opening)
             try:
                 self._lease = await store.create(record, owner, ttl_s)
@@ -197,7 +199,10 @@ class Session:
         if self._has_greeted:
             return engine.resume_after_crash(now=now)
         self._has_greeted = True
-        return engine.greet(resumed=self._is_resumed, replay=self._replay, now=now)
+        effects = engine.greet(resumed=self._is_resumed, replay=self._replay, now=now)
+        if self._audio is not None:
+            effects.append(Send(ErrorFrame(code="stt_unavailable", message=STT_UNAVAILABLE, retryable=False)))
+        return effects
 
     async def _release(self) -> None:
         if self._lease is not None:

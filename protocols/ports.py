@@ -15,7 +15,7 @@ class TurnBrief(msgspec.Struct, frozen=True, kw_only=True):
 
     `words` is what the user said since the last reply. `follow_ups_left` of 0 means that this reply closes the stage,
     whatever the interviewer decides. `next_stage` is None in the last stage. `established` is what is known of this
-    stage. `history` is the chat so far, as `Answer.history` and `Interviewer.exchange` gave it. `interrupted` says
+    stage. `history` is the chat so far, oldest first: the JSON text of one Pydantic AI message each. `interrupted` says
     that the user cut the last reply short.
     """
 
@@ -45,15 +45,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A whole answer.
 
     `text` is what the user sees: it equals the joined pieces that went to the sink. `wants_next` is the interviewer's
-    opinion only. `history` is this exchange in the chat history's own form. `followed_protocol` is False when the
-    model left out or garbled its control lines.
+    opinion only. `history` is this exchange as Pydantic AI messages, a JSON text each; where it is empty, or not
+    what was delivered in the end, EVAA writes it. `followed_protocol` is False when the model left out or garbled its
+    control lines.
     """
 
     text: str
     wants_next: bool
     facts: dict[str, str]
-    history: tuple[str, ...]
     model: str
+    history: tuple[str, ...] = ()
     usage: Usage = Usage()
     followed_protocol: bool = True
 
@@ -100,13 +101,6 @@ class Interviewer(Protocol):
         """Return the answer, having reported its pieces to `sink`. Raises `InterviewerFailed`.
 
         Cancellation stops the request; nothing reaches the sink afterwards.
-        """
-        ...
-
-    def exchange(self, words: str, reply: str) -> tuple[str, ...]:
-        """Return the chat history's form of an exchange that did not go as answered (cut short, or completed by EVAA).
-
-        With empty `words` it is what the interviewer said unasked: the opening question.
         """
         ...
 

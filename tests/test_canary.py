@@ -112,9 +112,6 @@ class Relay:
             raise self.bugs.pop()
         return await self.interviewer.answer(brief, sink)
 
-    def exchange(self, words: str, reply: str) -> tuple[str, ...]:
-        return self.interviewer.exchange(words, reply)
-
 
 class World:
     """A server over real sockets, and what it stands on."""

@@ -19,7 +19,6 @@ PURE = (
     "evaa/llm/sse.py",
     "evaa/llm/prompt.py",
     "evaa/llm/scripted.py",
-    "evaa/llm/exchange.py",
 )
 PURE_IMPORTS = {
     "base64", "binascii", "collections", "dataclasses", "difflib", "enum", "functools", "hashlib", "importlib",

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import msgspec
 
 from evaa.interview import reducer, views
+from evaa.interview.exchange import exchange
 from evaa.interview.turn import LiveTurn, completed, timing
 from protocols.frontend import (
     Completion,
@@ -84,7 +85,7 @@ class _Unacknowledged:
 class TurnEngine:
     """One session's interview in motion.
 
-    `exchange` gives the chat history's form of what was said (see `Interviewer.exchange`). `reply_acknowledges` is
+    `reply_acknowledges` is
     true for a dialect without `turnStarted`: there a reply waits until the user's words are durable, or until the
     client has been told that nothing is. `wall_ms` tells the time for what is stored.
     """
@@ -93,14 +94,12 @@ class TurnEngine:
         self,
         record: SessionRecord,
         *,
-        exchange: Callable[[str, str], tuple[str, ...]],
         reply_acknowledges: bool,
         wall_ms: Callable[[], int],
         revision: int = 0,
     ) -> None:
         self.record = record
         self.revision = revision
-        self._exchange = exchange
         self._reply_acknowledges = reply_acknowledges
         self._wall_ms = wall_ms
         self._turn: LiveTurn | None = None
@@ -229,8 +228,7 @@ class TurnEngine:
             self._answer_unasked(self._turn, AFTERWARDS)
 
     def _answer_unasked(self, turn: LiveTurn, text: str) -> None:
-        words = views.unanswered_words(self.record.interview)
-        answer = Answer(text=text, wants_next=False, facts={}, history=self._exchange(words, text), model="none")
+        answer = Answer(text=text, wants_next=False, facts={}, model="none")
         self._send(Delta(turn=turn.number, text=text))
         self._on_answered(Answered(turn.number, answer, turn.heard_at))
 
@@ -275,7 +273,7 @@ class TurnEngine:
             self._change(interview=reducer.superseded(interview))
         else:
             words = views.unanswered_words(interview)
-            history = self._exchange(words, delivered) if delivered else ()
+            history = exchange(words, delivered) if delivered else ()
             self._change(interview=reducer.interrupted(interview, delivered), history=history)
         self._turn = None
 
@@ -310,6 +308,9 @@ class TurnEngine:
     def _on_answered(self, answered: Answered) -> None:
         if (turn := self._live(answered.turn)) is None or turn.phase != "asking":
             return
+        if not answered.answer.text:
+            self._on_failed(turn.number, "The agent had no answer; say it again in a moment")
+            return
         answer = self._complete(turn, answered.answer)
         closes = reducer.closes_stage(self.record.interview, wants_next=answer.wants_next)
         turn.answer = answer
@@ -334,8 +335,7 @@ class TurnEngine:
         addition = f"\n\n{bridge}"
         self._send(Delta(turn=turn.number, text=addition))
         text = answer.text + addition
-        history = self._exchange(views.unanswered_words(interview), text)
-        return msgspec.structs.replace(answer, text=text, history=history)
+        return msgspec.structs.replace(answer, text=text, history=())
 
     def _what_begins(self) -> StageData | Completion:
         stage = self.record.interview.stage
@@ -359,9 +359,11 @@ class TurnEngine:
         self._turn = None
         answer, before = turn.answer, self.record.interview
         after = reducer.answered(before, answer.text, wants_next=answer.wants_next, facts=answer.facts)
-        self._change(interview=after, history=answer.history)
-        self._save()
         closed = after.stage_index > before.stage_index
+        words = views.unanswered_words(before)
+        history = answer.history or exchange(words, answer.text, closes=closed, facts=answer.facts)
+        self._change(interview=after, history=history)
+        self._save()
         self._do(
             completed(turn, answer, stage=before.stage_index + 1, closed=closed, at=written.at, store_s=self._store_s)
         )

@@ -36,10 +36,6 @@ class FallbackInterviewer:
         self._patience_s = patience_s
         self._rests_until: dict[str, float] = {}
 
-    def exchange(self, words: str, reply: str) -> tuple[str, ...]:
-        """See `Interviewer.exchange`."""
-        return self._interviewers[0].exchange(words, reply)
-
     async def answer(self, brief: TurnBrief, sink: AnswerSink) -> Answer:
         """Return the first answer that comes. Raises `InterviewerFailed` only if the last interviewer does."""
         patient_until = trio.current_time() + self._patience_s

@@ -30,7 +30,6 @@ from pydantic_ai.providers.groq import GroqProvider
 from evaa.asyncio_bridge import Bridge
 from evaa.llm import groq_transport, history, prompt
 from evaa.llm.control_lines import ControlLineParser
-from evaa.llm.exchange import exchange
 from protocols.ports import Answer, AnswerSink, InterviewerFailed, TurnBrief, Usage
 
 KEEP_ALIVE_S = 300
@@ -195,10 +194,6 @@ class GroqInterviewer:
     async def answer(self, brief: TurnBrief, sink: AnswerSink) -> Answer:
         """See `Interviewer.answer`."""
         return await self._bridge.call(self._run, brief, sink)
-
-    def exchange(self, words: str, reply: str) -> tuple[str, ...]:
-        """See `Interviewer.exchange`."""
-        return exchange(words, reply)
 
     async def _run(self, brief: TurnBrief, sink: AnswerSink) -> Answer:
         hearer = _Listener(sink)

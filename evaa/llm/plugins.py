@@ -76,7 +76,7 @@ def load_factory(path: str) -> Interviewer:
     if not callable(factory):
         raise PluginRefused(f"EVAA_LLM is {path}, but that is not callable; it should return an interviewer.")
     interviewer = factory()
-    missing = [method for method in ("name", "answer", "exchange") if not hasattr(interviewer, method)]
+    missing = [method for method in ("name", "answer") if not hasattr(interviewer, method)]
     if missing:
         raise PluginRefused(f"EVAA_LLM is {path}, but what it returns lacks {', '.join(missing)}.")
     return cast(Interviewer, interviewer)

@@ -7,7 +7,6 @@ under the question that they answer.
 
 import re
 
-from evaa.llm.exchange import exchange
 from protocols.ports import Answer, AnswerSink, TurnBrief
 
 NAME = "scripted"
@@ -35,13 +34,8 @@ class ScriptedInterviewer:
             text=text,
             wants_next=goes_on,
             facts={_question_answered(brief): brief.words},
-            history=exchange(brief.words, text),
             model=NAME,
         )
-
-    def exchange(self, words: str, reply: str) -> tuple[str, ...]:
-        """See `Interviewer.exchange`."""
-        return exchange(words, reply)
 
 
 def _decide(brief: TurnBrief) -> tuple[bool, str]:

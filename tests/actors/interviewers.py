@@ -10,11 +10,6 @@ from protocols.ports import Answer, AnswerSink, InterviewerFailed, TurnBrief
 Plan = Callable[[TurnBrief, AnswerSink], Awaitable[Answer]]
 
 
-def exchange(words: str, reply: str) -> tuple[str, ...]:
-    """The chat history that fake interviewers keep: readable, one line each."""
-    return (f"user: {words}", f"agent: {reply}") if words else (f"agent: {reply}",)
-
-
 def says(*steps: str | float, closes: bool = False, facts: dict[str, str] | None = None) -> Plan:
     """A plan: each text is shown as a piece, each number is waited for in seconds."""
 
@@ -27,9 +22,7 @@ def says(*steps: str | float, closes: bool = False, facts: dict[str, str] | None
                 await trio.sleep(step)
         sink.received()
         text = "".join(step for step in steps if isinstance(step, str))
-        return Answer(
-            text=text, wants_next=closes, facts=facts or {}, history=exchange(brief.words, text), model="fake"
-        )
+        return Answer(text=text, wants_next=closes, facts=facts or {}, model="fake")
 
     return answer
 
@@ -75,6 +68,3 @@ class FakeInterviewer:
         except trio.Cancelled:
             self.cancelled += 1
             raise
-
-    def exchange(self, words: str, reply: str) -> tuple[str, ...]:
-        return exchange(words, reply)

@@ -165,3 +165,11 @@ async def test_many_at_once(evaa: Evaa, autojump_clock: MockClock) -> None:
 async def test_without_anybody_it_is_over_at_once(evaa: Evaa, autojump_clock: MockClock) -> None:
     await evaa.server.drain()
     assert trio.current_time() == 0.0
+
+
+async def test_a_session_that_is_cancelled_still_says_good_bye(evaa: Evaa, autojump_clock: MockClock) -> None:
+    client = await talking(evaa, 30.0, "Too late.")
+    client.wire.scope.cancel()
+    assert await client.close_code() == 1001
+    assert client.closed_at == 0.0
+    assert await evaa.memory() == [Said("one", "", "pending")]

@@ -4,10 +4,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from evaa.interview.exchange import exchange
 from protocols.frontend import PLAIN
 from protocols.ports import Answer, AnswerSink, TurnBrief
 from tests.actors.harness import Client, Evaa
-from tests.actors.interviewers import exchange, says
+from tests.actors.interviewers import says
 from tests.actors.stores import Said
 
 WORDS = ["One ", "two ", "three ", "four ", "five."]

@@ -13,7 +13,6 @@ from actors.connection import Connection
 from protocols.frontend import PLAIN, TYPED_JSON, ServerFrame
 from protocols.ports import Answer, AnswerSink, TurnBrief
 from tests.actors.harness import OPENING, Client, Evaa
-from tests.actors.interviewers import exchange
 from tests.actors.stores import Said
 
 POINTS = [
@@ -59,8 +58,7 @@ class Death:
         await trio.sleep(1)
         sink.text("again.")
         self.reached("answered")
-        text = "Never again."
-        return Answer(text=text, wants_next=False, facts={}, history=exchange(brief.words, text), model="fake")
+        return Answer(text="Never again.", wants_next=False, facts={}, model="fake")
 
     def _watch_frames(self, monkeypatch: pytest.MonkeyPatch) -> None:
         send = Connection.send

@@ -13,6 +13,7 @@ from actors.connection import Connection, Heartbeat, Reader
 from actors.outbox import Outbox
 from actors.persistence import Persistence
 from protocols.frontend import PLAIN, TYPED_JSON, Reply
+from protocols.messages import InterruptAsked
 from protocols.messages import Said as UserSaid
 from protocols.ports import RecordTooLarge, VersionConflict
 from tests.actors.harness import OTHER_SESSION, Client, Evaa, raises_at, raises_once
@@ -166,6 +167,26 @@ async def test_an_agent_that_was_restarted_says_so_and_gives_the_owed_reply(
     ]
     assert [frame["code"] for frame in frames if frame.kind == "error"] == ["internal"]
     assert (frames[-1]["response"], frames[-1].at) == ("1: one", 2.0 + FIRST_BACK_OFF_S)
+
+
+async def test_a_reply_that_still_waited_when_the_agent_failed_is_not_given_twice(
+    evaa: Evaa, autojump_clock: MockClock, faults: Faults
+) -> None:
+    client = await evaa.join()
+    client.wire.stall()
+    await client.say("one", "x")
+    await trio.testing.wait_all_tasks_blocked()  # by now a delta is being written, and the reply waits behind it
+    faults.when(Agent, "handle", InterruptAsked)
+    await client.send(type="interrupt")
+    await trio.sleep(1)
+    client.wire.flow()
+    await trio.sleep(1)
+    frames = client.waiting
+    assert [frame["response"] for frame in frames if frame.kind == "reply"] == ["1: one"]
+    kinds = [frame.kind for frame in frames]
+    assert kinds.index("turnCancelled") < kinds.index("reply")
+    assert await evaa.memory() == [Said("one", "1: one", "answered")]
+    await works(evaa, client)
 
 
 async def test_what_the_agent_was_told_while_it_was_down_is_not_lost(

@@ -5,6 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from evaa.interview.engine import AFTERWARDS, GOODBYE
+from evaa.interview.exchange import exchange
 from evaa.llm.scripted import ScriptedInterviewer
 from protocols.frontend import PLAIN, TYPED_JSON
 from tests.actors.harness import OPENING, OTHER_SESSION, SECOND_OPENING, SESSION, Evaa
@@ -56,7 +57,7 @@ async def test_a_typed_session_from_the_first_stage_to_the_last(evaa: Evaa, auto
     record = await evaa.record()
     assert [turn.outcome for turn in record.interview.turns] == ["answered"] * 5
     assert record.interview.status == "drafting"
-    assert record.messages[:3] == (f"agent: {OPENING}", "user: Invoices", "agent: Which ones?")
+    assert record.messages[:3] == (*exchange("", OPENING), *exchange("Invoices", "Which ones?"))
 
 
 async def test_a_plain_session_from_the_first_stage_to_the_last(evaa: Evaa, autojump_clock: MockClock) -> None:

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from evaa.interview.engine import TurnEngine
+from evaa.interview.exchange import exchange
 from protocols.frontend import Delta, ErrorFrame, Reply, ServerFrame, TurnCancelled, TurnStarted
 from protocols.messages import (
     Answered,
@@ -32,7 +33,7 @@ from protocols.messages import (
 )
 from protocols.ports import Answer, TurnBrief
 from protocols.records import SessionRecord
-from tests.evaa.interviews import engine, exchange, record
+from tests.evaa.interviews import engine, record
 
 
 @dataclass
@@ -66,6 +67,7 @@ class World:
         self.durable: SessionRecord = record(*max_follow_ups)
         self.ids: dict[str, str] = {}
         self.named = 0
+        self.facts: dict[int, dict[str, str]] = {}
         self.open_connection(resumed=False)
 
     def open_connection(self, *, resumed: bool) -> None:
@@ -189,7 +191,8 @@ class World:
         assert self.asked is not None
         brief, self.asked = self.asked, None
         text = "".join(self.pieces)
-        answer = Answer(text=text, wants_next=wants_next, facts=facts, history=exchange(brief.words, text), model="any")
+        answer = Answer(text=text, wants_next=wants_next, facts=facts, model="any")
+        self.facts[brief.turn] = facts
         self.tell(Answered(brief.turn, answer, 0.0))
 
     def begin_anew(self) -> None:
@@ -303,7 +306,8 @@ class World:
         for turn in interview.turns:
             words.append(turn.text)
             if turn.reply:
-                expected += exchange("\n".join(words), turn.reply)
+                facts = self.facts.get(turn.turn) if turn.outcome == "answered" else None
+                expected += exchange("\n".join(words), turn.reply, closes=turn.closed_stage, facts=facts)
                 words = []
         assert list(self.engine.record.messages) == expected
 

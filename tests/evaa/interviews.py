@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from evaa.interview.engine import TurnEngine
+from evaa.interview.exchange import exchange
 from protocols.frontend import Delta, ServerFrame
 from protocols.messages import Answered, Ask, Effect, Message, ReplyTaken, ReplyWritten, Said, Save, Saved, Send
 from protocols.ports import Answer, TurnBrief
@@ -38,21 +39,15 @@ def record(*max_follow_ups: int, **changes: Any) -> SessionRecord:
     return SessionRecord(SESSION_ID, interview, WALL_MS, WALL_MS, messages=exchange("", "Opening 1?"))
 
 
-def exchange(words: str, reply: str) -> tuple[str, ...]:
-    """A chat history that is easy to read in an assertion."""
-    return (f"user: {words}", f"agent: {reply}") if words else (f"agent: {reply}",)
-
-
 def answer(text: str, words: str = "words", *, wants_next: bool = False, **facts: str) -> Answer:
     """An interviewer's answer."""
-    return Answer(text=text, wants_next=wants_next, facts=facts, history=exchange(words, text), model="test")
+    return Answer(text=text, wants_next=wants_next, facts=facts, model="test")
 
 
 def engine(session: SessionRecord | None = None, *, reply_acknowledges: bool = False, revision: int = 0) -> TurnEngine:
     """An engine; by default of a new session with two stages."""
     return TurnEngine(
         session if session is not None else record(3, 3),
-        exchange=exchange,
         reply_acknowledges=reply_acknowledges,
         wall_ms=lambda: WALL_MS + 1,
         revision=revision,

@@ -1,6 +1,7 @@
 """The turn engine, rule by rule: a turn's life, interruptions, the store, and what is said at the start and the end."""
 
 from evaa.interview.engine import AFTERWARDS, GOODBYE, NOT_ACKNOWLEDGED
+from evaa.interview.exchange import exchange
 from protocols.frontend import Completion, Delta, ErrorFrame, Reply, StageData, TurnCancelled, TurnStarted, WarningFrame
 from protocols.messages import (
     Answered,
@@ -28,7 +29,6 @@ from tests.evaa.interviews import (
     converse,
     deliver,
     engine,
-    exchange,
     frames,
     joined_deltas,
     of_type,
@@ -82,7 +82,7 @@ def test_a_delivered_reply_is_remembered_saved_and_told_to_the_log() -> None:
     before = subject.record
     effects = deliver(subject, answer("Which?", "Invoices", source="email"), turn=1)
     save = save_of(effects)
-    assert save.record.messages == (*before.messages, *exchange("Invoices", "Which?"))
+    assert save.record.messages == (*before.messages, *exchange("Invoices", "Which?", facts={"source": "email"}))
     assert (save.record.interview.turns[0].reply, save.record.interview.turns[0].outcome) == ("Which?", "answered")
     assert save.record.interview.facts == {f"{1:024x}": {"source": "email"}}
     assert save.record.interview.follow_ups_used == 1
@@ -201,7 +201,7 @@ def test_a_spent_stage_closes_against_the_models_will_with_the_next_opening() ->
     assert reply.next_stage
     tell(subject, ReplyTaken(1), ReplyWritten(1, 0.6))
     assert subject.record.interview.stage_index == 1
-    assert subject.record.messages[1:] == exchange("Invoices", reply.response)
+    assert subject.record.messages[1:] == exchange("Invoices", reply.response, closes=True, facts={"a": "1"})
     assert subject.record.interview.facts == {f"{1:024x}": {"a": "1"}}
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from evaa.interview.exchange import exchange
 from protocols.frontend import ErrorFrame, Reply, StageData, TurnCancelled, TurnStarted
 from protocols.messages import (
     Answered,
@@ -25,7 +26,6 @@ from tests.evaa.interviews import (
     brief_of,
     deliver,
     engine,
-    exchange,
     frames,
     of_type,
     said,

@@ -59,9 +59,6 @@ class Fake:
         sink.received()
         return Answer(text=said, wants_next=False, facts={}, history=(), model=self.name)
 
-    def exchange(self, words: str, reply: str) -> tuple[str, ...]:
-        return (self.name, words, reply)
-
 
 def chain(*fakes: Fake) -> FallbackInterviewer:
     return FallbackInterviewer(fakes, first_token_timeout_s=TOKEN_S, patience_s=PATIENCE_S)
@@ -144,10 +141,6 @@ async def test_a_bug_in_an_interviewer_is_no_failure_to_fall_back_from(autojump_
 
     with pytest.raises(KeyError):
         await one_turn(Buggy("first", []), last())
-
-
-async def test_the_history_is_the_first_interviewers(autojump_clock: MockClock) -> None:
-    assert chain(Fake("first", []), last()).exchange("words", "reply") == ("first", "words", "reply")
 
 
 # --- retries ----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import trio
 from groq import NOT_GIVEN, AsyncGroq
 
 from evaa.asyncio_bridge import Bridge, open_bridge
+from evaa.interview.exchange import exchange
 from evaa.llm import prompt
 from evaa.llm.groq import GroqInterviewer, open_groq
 from evaa.simulators.groq import Behaviour, GroqSimulator
@@ -97,7 +98,7 @@ async def test_what_each_family_of_models_is_told_of_reasoning(
 
 
 async def test_the_history_only_grows_at_its_end(real: Real) -> None:
-    history: tuple[str, ...] = real.interviewer().exchange("", "What is the goal?")
+    history: tuple[str, ...] = exchange("", "What is the goal?")
     for turn in range(6):
         answer = await real.ask(words=f"Answer {turn}.", turn=turn, history=history)
         history += answer.history
@@ -201,7 +202,7 @@ def _plain(client: AsyncGroq) -> AsyncGroq:
 
 @pytest.mark.parametrize("model", [MODEL, QWEN])
 async def test_the_lean_client_sends_exactly_what_the_plain_one_sends(real: Real, model: str) -> None:
-    history = real.interviewer().exchange("", "What is the goal?") + real.interviewer().exchange("Less typing.", "Why?")
+    history = exchange("", "What is the goal?") + exchange("Less typing.", "Why?")
     plain = GroqInterviewer(real.bridge, _plain(real.client), model)
     lean = GroqInterviewer(real.bridge, real.client, model)
     answers = [await each.answer(brief(history=history), RecordingSink()) for each in (lean, plain)]

@@ -19,8 +19,8 @@ from pydantic_ai.messages import (
 from pydantic_ai.usage import RequestUsage
 from pydantic_core import to_jsonable_python
 
+from evaa.interview.exchange import exchange
 from evaa.llm import history
-from evaa.llm.exchange import exchange
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 REQUEST_PARTS = st.one_of(TEXTS.map(UserPromptPart), TEXTS.map(SystemPromptPart))

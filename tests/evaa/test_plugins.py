@@ -9,6 +9,7 @@ import structlog
 import trio
 
 from evaa.asyncio_bridge import Bridge, open_bridge
+from evaa.interview.exchange import exchange
 from evaa.llm import plugins
 from evaa.llm.plugins import LlmChoice, PluginRefused, load_factory, open_interviewer
 from evaa.llm.scripted import ScriptedInterviewer
@@ -34,9 +35,6 @@ class Ours:
             raise InterviewerFailed("ours is tired", passing=False)
         sink.text("Ours.")
         return Answer(text="Ours.", wants_next=False, facts={}, history=(), model=self.name)
-
-    def exchange(self, words: str, reply: str) -> tuple[str, ...]:
-        return ("ours", words, reply)
 
 
 made: list[Ours] = []
@@ -154,7 +152,7 @@ async def test_a_provider_that_is_not_there_does_not_stop_the_start(bridge: Brid
 
 
 async def test_a_models_history_is_bounded_as_chosen(bridge: Bridge, groq: Groq) -> None:
-    history = ScriptedInterviewer().exchange("words " * 100, "reply") * 10
+    history = exchange("words " * 100, "reply") * 10
     async with chosen("groq", bridge, api_key=KEY, base_url=groq.url, max_history_chars=2_000) as choice:
         await choice.interviewer.answer(brief(history=history), RecordingSink())
     assert len(groq.simulator.requests[-1].body["messages"]) < 10
@@ -163,7 +161,6 @@ async def test_a_models_history_is_bounded_as_chosen(bridge: Bridge, groq: Groq)
 async def test_a_factorys_interviewer_is_asked_with_the_scripted_one_behind_it(bridge: Bridge) -> None:
     async with chosen(f"{HERE}:make_ours", bridge) as choice:
         assert await choice.model() == "ours"
-        assert choice.interviewer.exchange("words", "reply") == ("ours", "words", "reply")
         made[-1].is_failing = True
         assert await choice.model() == "scripted"
     assert (choice.logs[0]["plugin"], choice.logs[0]["reason"]) == (f"{HERE}:make_ours", "EVAA_LLM")
@@ -191,8 +188,8 @@ NOT_CALLABLE = 5
         ("no_such.module:make", "cannot be loaded: No module named 'no_such'"),
         (f"{HERE}:make_none_such", f"cannot be loaded: module '{HERE}' has no attribute 'make_none_such'"),
         (f"{HERE}:NOT_CALLABLE", "is not callable; it should return an interviewer"),
-        (f"{HERE}:make_nothing", "what it returns lacks name, answer, exchange"),
-        (f"{HERE}:make_half", "what it returns lacks answer, exchange"),
+        (f"{HERE}:make_nothing", "what it returns lacks name, answer"),
+        (f"{HERE}:make_half", "what it returns lacks answer"),
     ],
 )
 async def test_a_plug_in_that_cannot_be_had_is_refused_in_one_sentence(bridge: Bridge, path: str, why: str) -> None:

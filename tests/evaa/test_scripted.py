@@ -3,6 +3,7 @@
 import pytest
 
 from evaa.interview.engine import TurnEngine
+from evaa.interview.exchange import exchange
 from evaa.interview.reducer import MAX_FACT_KEY_CHARS
 from evaa.interview.stages import default_stages
 from evaa.llm import history
@@ -43,9 +44,9 @@ async def ask(brief: TurnBrief) -> Answer:
 
 
 def led_by_script(interview_stages: tuple[Stage, ...]) -> TurnEngine:
-    opening = ScriptedInterviewer().exchange("", interview_stages[0].opening)
+    opening = exchange("", interview_stages[0].opening)
     session = SessionRecord(SESSION_ID, Interview(interview_stages), 0, 0, messages=opening)
-    return TurnEngine(session, exchange=ScriptedInterviewer().exchange, reply_acknowledges=False, wall_ms=lambda: 0)
+    return TurnEngine(session, reply_acknowledges=False, wall_ms=lambda: 0)
 
 
 async def say(engine: TurnEngine, words: str) -> Reply:
@@ -135,9 +136,10 @@ async def test_the_note_is_the_users_words_under_the_question_that_they_answer()
 
 async def test_the_history_has_the_form_that_a_model_can_go_on_from() -> None:
     answer = await ask(brief(words="Invoices"))
-    request, response = (history.load_message(text) for text in answer.history)
+    written = exchange("Invoices", answer.text, closes=answer.wants_next, facts=answer.facts)
+    request, response = (history.load_message(text) for text in written)
     assert request == history.load_message(history.dump([request])[0])
-    assert response.parts[0].content == f"@stay\n{answer.text}"  # type: ignore[union-attr]
+    assert response.parts[0].content.startswith(f"@stay\n{answer.text}\n@facts {{")  # type: ignore[union-attr]
     assert (answer.model, answer.followed_protocol, answer.usage.output_tokens) == ("scripted", True, 0)
 
 

@@ -85,7 +85,7 @@ def test_a_reply_that_is_owed_to_a_resumed_session_is_waited_for() -> None:
 
 
 def test_a_session_that_is_over_ends_at_once() -> None:
-    over = Ready(session_id=SESSION, resumed=True, stage=None, stages=STAGES, status="drafting")
+    over = Ready(session_id=SESSION, resumed=True, stage=None, stages=ready().stages, status="drafting")
     view, effects = seen(NEW, over)
 
     assert view.ending == "complete"
