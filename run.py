@@ -3,6 +3,7 @@
 What only one command needs is imported there: the server should start at once.
 """
 
+import gc
 import sys
 from argparse import Namespace
 from contextlib import AsyncExitStack
@@ -45,6 +46,7 @@ async def serve(settings: Settings, *, simulate: bool) -> None:
         interviewer = await stack.enter_async_context(open_interviewer(bridge, choice))
         spill = SpillFile(settings.spill_path)
         services = Services(store=store, interviewer=interviewer, spill=spill, owner=new_owner())
+        gc.freeze()  # what is loaded by now lives for ever: a collection need not walk it in the middle of a turn
         await run_daemon(Server(services, server_limits(settings)), services, settings.host, settings.port)
 
 

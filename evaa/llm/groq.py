@@ -3,15 +3,10 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-import aiohttp
 import httpx
 import structlog
-from groq import NOT_GIVEN, AsyncGroq, GroqError, NotGiven, Omit
-from groq.resources.chat import AsyncChat, AsyncCompletions
-from groq.types.chat import ChatCompletion
-from httpx_aiohttp import AiohttpTransport
+from groq import AsyncGroq, GroqError
 from pydantic_ai import Agent, ModelRetry, RunContext, TextOutput
 from pydantic_ai.exceptions import (
     ModelAPIError,
@@ -30,10 +25,8 @@ from pydantic_ai.providers.groq import GroqProvider
 from evaa.asyncio_bridge import Bridge
 from evaa.llm import groq_transport, history, prompt
 from evaa.llm.control_lines import ControlLineParser
+from evaa.llm.lean_groq import LeanGroq, network
 from protocols.ports import Answer, AnswerSink, InterviewerFailed, TurnBrief, Usage
-
-KEEP_ALIVE_S = 300
-"""How long an idle connection is kept: an interview's turns are further apart than the SDK's 5 s."""
 
 MAX_ANSWER_TOKENS = 900
 """Reasoning included. Groq's admission counts what is requested, so it is kept small."""
@@ -57,41 +50,6 @@ _CODE = re.compile(r"\w{1,64}")
 _log = structlog.get_logger(actor="llm")
 
 
-class _Completions(AsyncCompletions):
-    """Posts what it is given. The SDK's own `create` re-walks every message against its type on every request."""
-
-    async def create(self, **parameters: Any) -> ChatCompletion:  # type: ignore[override]
-        options = {name: parameters.pop(name, None) for name in ("extra_headers", "extra_query", "extra_body")}
-        timeout = parameters.pop("timeout", NOT_GIVEN)
-        body = {name: value for name, value in parameters.items() if not isinstance(value, NotGiven | Omit)}
-        return await self._client.post(
-            "/openai/v1/chat/completions",
-            cast_to=ChatCompletion,
-            body=body,
-            options={
-                "headers": options["extra_headers"] or {},
-                "params": options["extra_query"] or {},
-                "extra_json": options["extra_body"] or {},
-                **({} if isinstance(timeout, NotGiven | Omit) else {"timeout": timeout}),
-            },
-        )
-
-
-class _Chat(AsyncChat):
-    @property
-    def completions(self) -> AsyncCompletions:
-        return _Completions(self._client)
-
-
-class LeanGroq(AsyncGroq):
-    """The SDK's client without its per-request transform of the whole history."""
-
-    @property
-    def chat(self) -> AsyncChat:
-        """Chat completions."""
-        return _Chat(self)
-
-
 @asynccontextmanager
 async def open_groq(
     bridge: Bridge,
@@ -104,26 +62,12 @@ async def open_groq(
 
     `transport` replaces the network in tests. The client belongs to the asyncio side of `bridge`.
     """
-    http = httpx.AsyncClient(
-        transport=groq_transport.StreamingTransport(transport or _network()),
-        timeout=httpx.Timeout(20, connect=3),
-    )
-    client = LeanGroq(api_key=api_key, base_url=base_url, http_client=http, max_retries=0)
+    streaming = groq_transport.StreamingTransport(transport or network())
+    client = LeanGroq(api_key=api_key, base_url=base_url, transport=streaming)
     try:
         yield client
     finally:
         await bridge.call(client.close)
-
-
-def _network() -> httpx.AsyncBaseTransport:
-    # aiohttp's pool is linear in the number of connections where httpcore's is quadratic.
-    def session() -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=KEEP_ALIVE_S)
-        )
-
-    transport: httpx.AsyncBaseTransport = AiohttpTransport(client=session)
-    return transport
 
 
 class _Listener:

@@ -315,3 +315,38 @@ def test_nothing_of_ours_uses_what_computes_negative_delays() -> None:
     sources = [path for folder in ("evaa", "actors", "protocols") for path in (root / folder).rglob("*.py")]
     assert len(sources) > 20
     assert [path.name for path in sources if trap.search(path.read_text(encoding="utf-8"))] == []
+
+
+async def test_callbacks_that_are_ready_run_in_one_round_of_trios_scheduler(autojump_clock: MockClock) -> None:
+    class Rounds(trio.abc.Instrument):
+        def __init__(self) -> None:
+            self.count = 0
+
+        def before_io_wait(self, timeout: float) -> None:
+            self.count += 1
+
+    async def fifty_steps() -> None:
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    async with open_bridge() as bridge:
+        await bridge.call(fifty_steps)
+        rounds = Rounds()
+        trio.lowlevel.add_instrument(rounds)
+        await bridge.call(fifty_steps)
+        trio.lowlevel.remove_instrument(rounds)
+    assert rounds.count < 10
+
+
+async def test_asyncio_code_that_never_rests_does_not_starve_trio(autojump_clock: MockClock) -> None:
+    is_done = False
+
+    async def spin() -> None:
+        while not is_done:
+            await asyncio.sleep(0)
+
+    async with open_bridge() as bridge, trio.open_nursery() as nursery:
+        nursery.start_soon(bridge.call, spin)
+        for _ in range(10):
+            await trio.lowlevel.checkpoint()
+        is_done = True
