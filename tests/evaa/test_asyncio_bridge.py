@@ -317,7 +317,9 @@ def test_nothing_of_ours_uses_what_computes_negative_delays() -> None:
     assert [path.name for path in sources if trap.search(path.read_text(encoding="utf-8"))] == []
 
 
-async def test_callbacks_that_are_ready_run_in_one_round_of_trios_scheduler(autojump_clock: MockClock) -> None:
+async def test_callbacks_that_are_ready_run_in_one_round_of_trios_scheduler(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     class Rounds(trio.abc.Instrument):
         def __init__(self) -> None:
             self.count = 0
@@ -338,11 +340,11 @@ async def test_callbacks_that_are_ready_run_in_one_round_of_trios_scheduler(auto
     assert rounds.count < 10
 
 
-async def test_asyncio_code_that_never_rests_does_not_starve_trio(autojump_clock: MockClock) -> None:
+async def test_asyncio_code_that_never_rests_does_not_starve_trio(autojump_clock: trio.testing.MockClock) -> None:
     is_done = False
 
     async def spin() -> None:
-        while not is_done:
+        while not is_done:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     async with open_bridge() as bridge, trio.open_nursery() as nursery:
