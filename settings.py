@@ -70,7 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 24_000
     sqlite_path: Annotated[str, Meta(description="the embedded store's file", min_length=1)] = "evaa.sqlite3"
     spill_path: Annotated[
-        str, Meta(description="where a state goes that could not be saved before the end", min_length=1)
+        str,
+        Meta(description="what could not be saved before the end; one file a process", min_length=1),
     ] = "evaa.spill.jsonl"
     max_sessions: Annotated[int, Meta(description="connections served at once", ge=1, le=1_000_000)] = 1_000
     allowed_origins: Annotated[
@@ -83,7 +84,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Seconds, Meta(description="a client that reads nothing for so long is closed (4413)")
     ] = 10.0
     max_text_chars: Annotated[int, Meta(description="length of a typed prompt", ge=1, le=200_000)] = 20_000
-    drain_s: Annotated[Seconds, Meta(description="time that live turns have to finish when the server stops")] = 10.0
+    drain_s: Annotated[
+        float, Meta(description="time that live turns have to finish when the server stops; at most 15", gt=0, le=15)
+    ] = 10.0
 
 
 def variable(field: str) -> str:
@@ -139,3 +142,11 @@ def _read(env_file: Path) -> dict[str, str]:
         return {name: value for name, value in dotenv_values(env_file).items() if value is not None}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsRefused(f"{env_file} cannot be read: {error}.") from None
+
+
+def example_env() -> str:
+    """The text of `.env.example`: every variable, commented out, with its meaning."""
+    lines = ["# Copy to .env and uncomment what you want to change. The environment overrides this file."]
+    for field in msgspec.structs.fields(Settings):
+        lines += ["", f"# {_meaning(field)}", f"# {variable(field.name)}={field.default}"]
+    return "\n".join(lines) + "\n"

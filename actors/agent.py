@@ -126,6 +126,7 @@ class Agent:
             with scope:
                 answer = await self._interviewer.answer(brief, _TurnSink(self, brief.turn))
                 self.handle(Answered(brief.turn, answer, trio.current_time()))
+                self._end_if_drained()
         except InterviewerFailed as failure:
             self._log.error("llm.failed", turn=brief.turn, reason=str(failure), model=self._interviewer.name)
             self.handle(AnswerFailed(brief.turn, "The agent cannot answer now; say it again in a moment"))

@@ -55,6 +55,7 @@ class Connection:
         self.dialect = dialect
         self.limits = limits
         self._websocket = websocket
+        self._is_writing = False
         self._seq = 0
         self._bad_frames = 0
 
@@ -67,8 +68,8 @@ class Connection:
         with trio.move_on_after(self.limits.idle_timeout_s):
             try:
                 message = await self._websocket.get_message()
-            except ConnectionClosed:
-                raise EndSession(CloseCode.NORMAL, "closed by the client") from None
+            except ConnectionClosed as closed:
+                raise _ended(closed) from None
             return self.dialect.decode(message)
         raise EndSession(CloseCode.IDLE, f"nothing was received for {self.limits.idle_timeout_s:g} s")
 
@@ -89,10 +90,13 @@ class Connection:
         if message is None:
             return
         with trio.move_on_after(self.limits.write_deadline_s) as scope:
+            self._is_writing = True
             try:
                 await self._websocket.send_message(message)
-            except ConnectionClosed:
-                raise EndSession(CloseCode.NORMAL, "closed by the client") from None
+            except ConnectionClosed as closed:
+                raise _ended(closed) from None
+            finally:
+                self._is_writing = False
         if scope.cancelled_caught:
             raise EndSession(CloseCode.CLIENT_DOES_NOT_READ, "the client does not read")
         self._seq += 1
@@ -102,15 +106,20 @@ class Connection:
         with trio.move_on_after(self.limits.ping_timeout_s) as scope:
             try:
                 await self._websocket.ping()
-            except ConnectionClosed:
-                raise EndSession(CloseCode.NORMAL, "closed by the client") from None
-        if scope.cancelled_caught:
-            raise EndSession(CloseCode.IDLE, "no answer to a ping")
+            except ConnectionClosed as closed:
+                raise _ended(closed) from None
+        if scope.cancelled_caught and not self._is_writing:  # else the write deadline says why
+            raise EndSession(CloseCode.SESSION_FAILED, "no answer to a ping; reconnect to resume")
 
     async def close(self, code: int, reason: str) -> None:
         """Close the WebSocket; bounded and shielded, so that it is closed in any case when this returns."""
         with trio.move_on_after(self.limits.close_timeout_s, shield=True):
             await self._websocket.aclose(code, reason)
+
+
+def _ended(closed: ConnectionClosed) -> EndSession:
+    """The client's end of the connection; 1006 (RFC 6455 section 7.4.1) if it said nothing."""
+    return EndSession(int(closed.reason.code) if closed.reason is not None else 1006, "closed by the client")
 
 
 class Reader:

@@ -8,6 +8,7 @@ import structlog
 import trio
 
 from actors.supervisor import EndSession
+from evaa.storage.spill import Replayed
 from protocols.frontend import CloseCode
 from protocols.messages import Message, Save, Saved, StoreTroubled
 from protocols.ports import LeaseLost, SessionStore, StoreError, StoreUnavailable
@@ -34,12 +35,12 @@ class Spill(Protocol):
         """Whether anything waits to be replayed; cheap."""
         ...
 
-    async def replay(self, store: SessionStore, owner: str, ttl_s: float) -> object:
-        """Bring what waits into the store, under the leases that it was owned by."""
+    async def replay(self, store: SessionStore, owner: str, ttl_s: float) -> Replayed:
+        """Bring what waits into the store, under the leases that it was owned by. Raises `OSError`."""
         ...
 
     async def append(self, record: SessionRecord, lease: Lease | None) -> None:
-        """Keep the state durably, to be saved when the store is back."""
+        """Keep the state durably, to be saved when the store is back. Raises `OSError`."""
         ...
 
 
@@ -189,6 +190,10 @@ class Persistence:
                     break
         if self._slot.is_unsaved:
             record = msgspec.structs.replace(self._slot.latest.record, version=self._slot.version)
-            await self._spill.append(record, self._lease)
+            try:
+                await self._spill.append(record, self._lease)
+            except OSError as error:
+                self._log.critical("store.lost", error=type(error).__name__)
+                return
             self._slot.saved_revision = self._slot.latest.revision
             self._log.error("store.spilled")

@@ -221,6 +221,8 @@ class Server:
             return Binding(admission.session_id)
         with trio.CancelScope() as scope:
             self._unbound.add(scope)
+            if self._is_draining:
+                scope.cancel()
             try:
                 return await receive_binding(connection)
             finally:

@@ -144,7 +144,12 @@ class Session:
         store, owner, ttl_s = self._services.store, self._services.owner, self._limits.persistence.lease_ttl_s
         if self._services.spill.is_waiting:
             # Before the lease moves on: what an earlier session spilled is still under its own.
-            await self._services.spill.replay(store, owner, ttl_s)
+            try:
+                replayed = await self._services.spill.replay(store, owner, ttl_s)
+            except OSError as error:
+                raise StoreUnavailable(f"the spill file cannot be read: {type(error).__name__}") from None
+            if replayed.kept:
+                raise StoreUnavailable("what was spilled cannot be saved yet")
         while True:
             self._lease = await store.acquire(self._session_id, owner, ttl_s)
             if self._lease is not None and (record := await store.load(self._session_id)) is not None:

@@ -7,6 +7,7 @@ raises `EndSession`, ends the whole group. `Cancelled` is not a failure. This is
 user said.
 """
 
+import contextlib
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -130,7 +131,16 @@ class Supervisor:
             self._end = end
             for spec in reversed(self._specs):
                 await self._stop(self._children[spec.name])
+            self._log_late_failures()
         return end
+
+    def _log_late_failures(self) -> None:
+        """What failed while the group was being stopped."""
+        with contextlib.suppress(trio.WouldBlock):
+            while True:
+                child, error = self._receive.receive_nowait()
+                if child is not None and error is not None and _find_end(error) is None:
+                    self._log.error("actor.failed", actor=child.spec.name, outcome="stopped", **describe(error))
 
     def _why_over(self, child: _Child | None, error: Exception | None) -> EndSession | None:
         """Why the group is over; None if a restart will do."""

@@ -7,7 +7,7 @@ dialect tells whole replies and errors, and nothing else. Decoders and encoders 
 import base64
 import binascii
 import re
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
@@ -16,6 +16,9 @@ from protocols.records import Source, Stage, Status
 PLAIN = "evaa.v1.json"
 TYPED_JSON = "evaa.v2.json"
 TOKEN_PREFIX = "evaa.token."
+
+MAX_ID_CHARS = 128
+"""Length of what a client makes up to recognise its own frames by."""
 
 ErrorCode = Literal[
     "bad_frame", "bad_session_id", "session_mismatch", "not_bound", "bad_audio", "audio_overflow", "stt_unavailable",
@@ -28,7 +31,6 @@ class CloseCode:
 
     NORMAL = 1000
     GOING_AWAY = 1001
-    UNSUPPORTED_DATA = 1003
     SESSION_FAILED = 1011
     OVERLOADED = 1013
     TOO_MANY_BAD_FRAMES = 4400
@@ -87,7 +89,7 @@ class Text(ClientFrame, frozen=True, tag="text"):
     """What the user typed."""
 
     text: str
-    id: str | None = None
+    id: Annotated[str, msgspec.Meta(max_length=MAX_ID_CHARS)] | None = None
 
 
 class Audio(ClientFrame, frozen=True, tag="audio"):
@@ -113,7 +115,7 @@ class Export(ClientFrame, frozen=True, tag="export"):
 class Ping(ClientFrame, frozen=True, tag="ping"):
     """Answered by `Pong` with the same `t`."""
 
-    t: int | float | str | None = None
+    t: int | float | Annotated[str, msgspec.Meta(max_length=MAX_ID_CHARS)] | None = None
 
 
 # --- what EVAA sends --------------------------------------------------------------------------------------------
@@ -321,7 +323,7 @@ class PlainDialect:
             keys = "audioChunk, textPrompt and sessionId, each a string or null"
             raise FrameRefused("bad_frame", f"{error}; a frame is one JSON object with {keys}") from None
         frames: list[ClientFrame] = [Start(session_id=plain.sessionId)]
-        if plain.audioChunk is not None:
+        if plain.audioChunk:  # an empty chunk is dropped
             frames.append(Audio(_from_base64(plain.audioChunk)))
         if plain.textPrompt is not None:
             frames.append(Text(plain.textPrompt))

@@ -67,7 +67,7 @@ class AnswerSink(Protocol):
         ...
 
     def text(self, piece: str) -> None:
-        """The next visible piece of the answer."""
+        """The next visible piece of the answer; empty if something came of which nothing is visible."""
         ...
 
     def received(self) -> None:

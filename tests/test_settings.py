@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from run import llm_choice
-from settings import Settings, SettingsRefused, describe_settings, load_settings, variable
+from settings import Settings, SettingsRefused, describe_settings, example_env, load_settings, variable
 
 KEY = "gsk_canary_key"
 VARIABLES = [variable(field.name) for field in msgspec.structs.fields(Settings)]
@@ -184,3 +184,7 @@ def test_every_variable_is_described_with_its_default() -> None:
     assert "  EVAA_PORT: WebSocket port; 0 means any (default 8765)" in lines
     for line in lines:
         assert line.split(": ", 1)[1].strip()
+
+
+def test_the_example_file_has_every_variable_as_it_is() -> None:
+    assert (Path(__file__).resolve().parent.parent / ".env.example").read_text() == example_env()

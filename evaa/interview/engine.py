@@ -19,13 +19,12 @@ Everything that comes from a turn carries its number, and what does not belong t
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 
 from evaa.interview import reducer, views
 from evaa.interview.exchange import exchange
-from evaa.interview.turn import LiveTurn, completed, timing
+from evaa.interview.turn import LiveTurn, Unacknowledged, completed, timing
 from protocols.frontend import (
     Completion,
     Delta,
@@ -67,27 +66,16 @@ from protocols.records import Interview, SessionRecord, Source, TurnRecord
 MAX_WAITING = 16
 """Utterances that may wait while a reply is leaving; one more is refused."""
 
-GOODBYE = "Thank you, that is everything I need. I will now write up what we have gathered."
-AFTERWARDS = "Our interview is complete, and what you told me is saved. Your summary is on its way."
+GOODBYE = "Thank you, that is everything I need. I have noted it all."
+AFTERWARDS = "Our interview is complete, and what you told me is saved."
 NOT_ACKNOWLEDGED = "The store cannot be reached: what you say now is answered but not safely kept until it is back"
-
-
-@dataclass(slots=True)
-class _Unacknowledged:
-    """An utterance that is acknowledged once `revision` is durable."""
-
-    revision: int
-    turn: int
-    source: Source
-    client_id: str | None
 
 
 class TurnEngine:
     """One session's interview in motion.
 
-    `reply_acknowledges` is
-    true for a dialect without `turnStarted`: there a reply waits until the user's words are durable, or until the
-    client has been told that nothing is. `wall_ms` tells the time for what is stored.
+    `reply_acknowledges` is true for a dialect without `turnStarted`: there a reply waits until the user's words are
+    durable, or until the client has been told that nothing is. `wall_ms` tells the time for what is stored.
     """
 
     def __init__(
@@ -104,8 +92,9 @@ class TurnEngine:
         self._wall_ms = wall_ms
         self._turn: LiveTurn | None = None
         self._waiting: deque[Said] = deque()
-        self._unacknowledged: deque[_Unacknowledged] = deque()
+        self._unacknowledged: deque[Unacknowledged] = deque()
         self._unsure_until = 0
+        self._is_resumed = True
         self._store_troubled = False
         self._store_s: float | None = None
         self._effects: list[Effect] = []
@@ -122,6 +111,7 @@ class TurnEngine:
 
     def greet(self, *, resumed: bool, replay: bool, now: float) -> list[Effect]:
         """The connection is bound: where the session stands, and the reply that is owed, or else the last one."""
+        self._is_resumed = resumed
         self._send(views.ready(self.record, resumed=resumed, replay=replay))
         interview = self.record.interview
         if reducer.owes_reply(interview):
@@ -162,7 +152,7 @@ class TurnEngine:
                 self._on_said(message)
             case Requested(turn, at):
                 if live := self._live(turn):
-                    live.requested_at = at
+                    live.requested_at = at if live.requested_at is None else live.requested_at
             case ReplyReceived(turn, at):
                 if live := self._live(turn):
                     live.received_at = at
@@ -182,7 +172,7 @@ class TurnEngine:
             case AnswerFailed(turn, reason):
                 self._on_failed(turn, reason)
             case ReplayAsked(replay):
-                self._send(views.ready(self.record, resumed=True, replay=replay))
+                self._send(views.ready(self.record, resumed=self._is_resumed, replay=replay))
             case StoreTroubled():
                 self._on_store_troubled()
         return self._drain()
@@ -249,7 +239,7 @@ class TurnEngine:
             self._send(views.delivered_reply(self.record.interview, turn))
 
     def _acknowledge_when_durable(self, turn: TurnRecord) -> None:
-        self._unacknowledged.append(_Unacknowledged(self.revision, turn.turn, turn.source, turn.client_id))
+        self._unacknowledged.append(Unacknowledged(self.revision, turn.turn, turn.source, turn.client_id))
 
     def _ask_again_if_failed(self, client_id: str, *, heard_at: float) -> None:
         interview = self.record.interview
@@ -280,7 +270,8 @@ class TurnEngine:
     # --- the interviewer answers --------------------------------------------------------------------------------
 
     def _on_piece(self, piece: ReplyPiece) -> None:
-        if (turn := self._live(piece.turn)) is None or turn.phase != "asking":
+        turn = self._live(piece.turn)
+        if turn is None or turn.phase != "asking" or not piece.text:
             return
         if turn.first_piece_at is None:
             turn.first_piece_at = piece.at

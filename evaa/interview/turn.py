@@ -1,4 +1,4 @@
-"""The turn that is live: what has come of its reply, and where its time goes. Pure."""
+"""What the turn engine keeps of a turn: what has come of its reply, and where its time goes. Pure."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,15 +26,26 @@ class LiveTurn:
     reply: Reply | None = None
 
 
+@dataclass(slots=True)
+class Unacknowledged:
+    """An utterance that is acknowledged once `revision` is durable."""
+
+    revision: int
+    turn: int
+    source: Source
+    client_id: str | None
+
+
 def _ms(since: float, until: float | None) -> float | None:
     return None if until is None else round((until - since) * 1000, 3)
 
 
 def _overhead_s(turn: LiveTurn, until: float) -> float:
     """EVAA's own share: from the utterance to the request, and from the provider's last byte to `until`."""
-    if turn.requested_at is None or turn.received_at is None:
+    answered_at = turn.received_at if turn.received_at is not None else turn.first_piece_at
+    if turn.requested_at is None or answered_at is None:
         return until - turn.heard_at
-    return (turn.requested_at - turn.heard_at) + (until - turn.received_at)
+    return (turn.requested_at - turn.heard_at) + (until - answered_at)
 
 
 def timing(turn: LiveTurn, now: float) -> Timing:

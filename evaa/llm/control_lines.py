@@ -94,6 +94,9 @@ class ControlLineParser:
             answer, *facts = _FACTS_LINE.split(self._json_answer, maxsplit=1)
             self._facts = facts[0] if facts else None
             return self._show(_LONE_CONTROL_LINE.sub("", _text_of_json(answer)))
+        if self._facts is not None and not self.text:
+            self._facts, _, rest = self._facts.partition("\n")  # the notes came first, against the rule
+            return self._show(rest)
         held, self._held = self._held, ""
         if held.strip()[:1] == "@" and len(held.strip()) > 1:
             if _DECISION.match(held):

@@ -62,6 +62,7 @@ class FallbackInterviewer:
                 tries_again = failure.passing and trio.current_time() + wait_s < patient_until
                 _log.warning(
                     "llm.failed",
+                    session_id=brief.session_id,
                     turn=brief.turn,
                     model=interviewer.name,
                     reason=str(failure),
@@ -97,9 +98,10 @@ class _Attempt:
         self._sink.requested()
 
     def text(self, piece: str) -> None:
-        self.has_shown = True
         self._scope.deadline = trio.current_time() + self._timeout_s
-        self._sink.text(piece)
+        if piece:
+            self.has_shown = True
+            self._sink.text(piece)
 
     def received(self) -> None:
         self._sink.received()

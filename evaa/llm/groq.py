@@ -5,24 +5,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+import pydantic
 import structlog
 from groq import AsyncGroq, GroqError
 from pydantic_ai import Agent, ModelRetry, RunContext, TextOutput
 from pydantic_ai.exceptions import (
+    AgentRunError,
     ModelAPIError,
     ModelConnectionError,
     ModelRateLimitError,
     ModelRequestTimeout,
     ModelServerError,
     ModelUnavailableError,
-    UnexpectedModelBehavior,
 )
 from pydantic_ai.messages import ModelMessage, ModelRequest
 from pydantic_ai.models.groq import GroqModel, GroqModelSettings
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.providers.groq import GroqProvider
 
-from evaa.asyncio_bridge import Bridge
+from evaa.asyncio_bridge import AsyncioCallCancelled, Bridge, time_limit
 from evaa.llm import groq_transport, history, prompt
 from evaa.llm.control_lines import ControlLineParser
 from evaa.llm.lean_groq import LeanGroq, network
@@ -32,6 +33,9 @@ MAX_ANSWER_TOKENS = 900
 """Reasoning included. Groq's admission counts what is requested, so it is kept small."""
 
 DEFAULT_MAX_HISTORY_CHARS = 24_000
+
+CHECK_S = 3.0
+"""How long the start waits for Groq to list its models."""
 
 _PASSING = (
     ModelRateLimitError,
@@ -94,8 +98,8 @@ class _Listener:
         self._tell(self.parser.finish())
 
     def _tell(self, shown: str) -> None:
-        if shown:
-            self._sink.text(shown)
+        # Empty while a control line comes: nothing to see, but a sign of life.
+        self._sink.text(shown)
 
 
 async def _accept(context: RunContext[_Listener], text: str) -> str:
@@ -137,7 +141,10 @@ class GroqInterviewer:
 
     async def answer(self, brief: TurnBrief, sink: AnswerSink) -> Answer:
         """See `Interviewer.answer`."""
-        return await self._bridge.call(self._run, brief, sink)
+        try:
+            return await self._bridge.call(self._run, brief, sink)
+        except AsyncioCallCancelled as error:
+            raise InterviewerFailed(f"{self.name} was cancelled from within", passing=True) from error
 
     async def _run(self, brief: TurnBrief, sink: AnswerSink) -> Answer:
         hearer = _Listener(sink)
@@ -150,8 +157,9 @@ class GroqInterviewer:
             )
         except ModelAPIError as error:
             raise _as_failure(error) from error
-        except UnexpectedModelBehavior as error:
-            raise InterviewerFailed(f"{self.name} gave no usable answer", passing=False) from error
+        except (AgentRunError, pydantic.ValidationError) as error:
+            reason = f"{self.name} gave no usable answer: {type(error).__name__}"
+            raise InterviewerFailed(reason, passing=False) from error
         usage = result.usage
         return Answer(
             text=result.output,
@@ -169,8 +177,9 @@ class GroqInterviewer:
         hearer.received()
         await self._agent.run("warm up", model=TestModel(custom_output_text="warm"), deps=hearer)
         try:
-            models = await self._client.models.list()
-        except GroqError as error:
+            async with time_limit(CHECK_S):
+                models = await self._client.models.list()
+        except (GroqError, TimeoutError) as error:
             _log.warning("llm.unreachable", model=self.name, error=type(error).__name__)
             return
         if self.name not in {model.id for model in models.data}:

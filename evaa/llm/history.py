@@ -3,6 +3,7 @@
 Messages are immutable, so each text is parsed once and then found in a bounded cache.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -13,6 +14,8 @@ from evaa.llm.control_lines import ControlLineParser
 
 _MESSAGE: TypeAdapter[ModelMessage] = TypeAdapter(ModelMessage)
 _CACHED_MESSAGES = 8_192
+MAX_NOTE_KEY_CHARS = 60
+MAX_NOTE_VALUE_CHARS = 300
 
 
 def dump(messages: Sequence[ModelMessage]) -> tuple[str, ...]:
@@ -36,7 +39,7 @@ def recent(history: Sequence[str], max_chars: int) -> list[ModelMessage]:
     messages = [load_message(text) for text in history[cut:]]
     if cut == 0:
         return messages
-    return [_note_of(load_message(text) for text in history[:cut]), *messages]
+    return [_note_of((load_message(text) for text in history[:cut]), max_chars // 4), *messages]
 
 
 def _cut(history: Sequence[str], max_chars: int) -> int:
@@ -53,7 +56,7 @@ def _cut(history: Sequence[str], max_chars: int) -> int:
     return cut
 
 
-def _note_of(left_out: Iterable[ModelMessage]) -> ModelRequest:
+def _note_of(left_out: Iterable[ModelMessage], max_chars: int) -> ModelRequest:
     facts: dict[str, str] = {}
     for message in left_out:
         if isinstance(message, ModelResponse):
@@ -61,5 +64,17 @@ def _note_of(left_out: Iterable[ModelMessage]) -> ModelRequest:
             parser.feed(message.text or "")
             parser.finish()
             facts |= parser.facts
-    lines = [f"{key}: {value}" for key, value in facts.items()]
-    return ModelRequest(parts=[UserPromptPart("\n".join(["[earlier in this interview]", *lines]))])
+    # As JSON on one line: what the user said must not look like a status block.
+    note = json.dumps(_newest(facts, max_chars), ensure_ascii=False)
+    return ModelRequest(parts=[UserPromptPart(f"[earlier in this interview]\n{note}")])
+
+
+def _newest(facts: dict[str, str], max_chars: int) -> dict[str, str]:
+    """The newest facts that fit, in their order, each cut to a readable length."""
+    kept: dict[str, str] = {}
+    for key, value in reversed(facts.items()):
+        kept[key[:MAX_NOTE_KEY_CHARS]] = value[:MAX_NOTE_VALUE_CHARS]
+        max_chars -= MAX_NOTE_KEY_CHARS + len(value[:MAX_NOTE_VALUE_CHARS])
+        if max_chars < 0:
+            break
+    return dict(reversed(kept.items()))

@@ -7,12 +7,12 @@ under the question that they answer.
 
 import re
 
+from evaa.interview.engine import GOODBYE
 from protocols.ports import Answer, AnswerSink, TurnBrief
 
 NAME = "scripted"
 
 _ACKNOWLEDGEMENTS = ("Thank you.", "Got it.", "Understood.", "Good to know.", "Thanks, noted.")
-_FAREWELL = "Thank you, that is everything I need. I will now write up what we have gathered."
 _NOTHING_TO_ADD = re.compile(
     r"(no|nope|none|nothing( else| more)?|skip( it| this)?|next|go on|that('| i)s (all|it|everything)|"
     r"i do(n't| not) know|not sure|no idea)[.! ]*",
@@ -28,7 +28,7 @@ class ScriptedInterviewer:
     async def answer(self, brief: TurnBrief, sink: AnswerSink) -> Answer:
         """See `Interviewer.answer`."""
         goes_on, question = _decide(brief)
-        text = f"{_ACKNOWLEDGEMENTS[brief.turn % len(_ACKNOWLEDGEMENTS)]} {question}" if question else _FAREWELL
+        text = f"{_ACKNOWLEDGEMENTS[brief.turn % len(_ACKNOWLEDGEMENTS)]} {question}" if question else GOODBYE
         sink.text(text)
         return Answer(
             text=text,

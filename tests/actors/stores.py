@@ -6,6 +6,7 @@ import msgspec
 import trio
 
 from evaa.storage.memory import MemoryStore
+from evaa.storage.spill import Replayed
 from protocols.ports import LeaseLost, SessionStore, StoreError, VersionConflict
 from protocols.records import Lease, SessionRecord
 
@@ -62,7 +63,7 @@ class MemorySpill:
             self.kept.append((record, lease))
             self.spilled_at.append(trio.current_time())
 
-    async def replay(self, store: SessionStore, owner: str, ttl_s: float) -> object:
+    async def replay(self, store: SessionStore, owner: str, ttl_s: float) -> Replayed:
         left: list[tuple[SessionRecord, Lease | None]] = []
         for record, lease in self.kept:
             assert lease is not None, "a session is created before anything of it is spilled"
@@ -73,7 +74,7 @@ class MemorySpill:
             except StoreError:
                 left.append((record, lease))
         self.kept = left
-        return None
+        return Replayed(kept=len(left))
 
 
 class Said(msgspec.Struct, frozen=True):

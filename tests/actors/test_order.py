@@ -91,7 +91,7 @@ async def test_a_text_before_start_on_a_connection_bound_by_the_url(evaa: Evaa, 
     await client.ask("one")
     await client.send(type="start", sessionId=SESSION)
     (ready,) = await client.expect("ready")
-    assert ready["resumed"]
+    assert not ready["resumed"], "the session is as new as when the connection was bound to it"
     assert (await client.ask("two"))["turn"] == 2
 
 

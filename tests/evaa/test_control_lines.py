@@ -247,3 +247,9 @@ def test_no_control_line_of_a_well_formed_answer_is_ever_visible(
 def test_no_text_whatever_makes_it_raise(text: str) -> None:
     for prefix in ("", "@stay\n", "@facts ", "{", "```"):
         outcome(prefix + text)
+
+
+def test_notes_before_the_reply_do_not_swallow_it() -> None:
+    parser = ControlLineParser()
+    shown = parser.feed('@stay\n@facts {"source": "email"}\nWho opens them?') + parser.finish()
+    assert (shown, parser.facts) == ("Who opens them?", {"source": "email"})

@@ -302,3 +302,9 @@ async def test_turns_at_once_have_their_own_time_outs(autojump_clock: MockClock)
         for turn in turns:
             nursery.start_soon(turn.run, interviewer)
     assert sorted((turn.model, turn.took_s) for turn in turns) == [("first", 6.0), ("scripted", TOKEN_S)]
+
+
+async def test_a_sign_of_life_without_anything_to_show_keeps_the_wait_open(autojump_clock: MockClock) -> None:
+    notes = [step for _ in range(10) for step in (TOKEN_S * 0.9, "")]
+    turn = await one_turn(Fake("first", ["Shown.", *notes]), last())
+    assert (turn.model, turn.sink.shown) == ("first", "Shown.")

@@ -109,14 +109,16 @@ async def test_an_answer_with_nothing_to_show_is_asked_for_once_more(real: Real,
 async def test_two_answers_with_nothing_to_show_are_a_failure(real: Real) -> None:
     real.simulator.script(*[Behaviour(text="@stay\n@facts {}")] * 2)
     failure = await failure_of(real.interviewer)
-    assert (str(failure), failure.passing) == (f"{MODEL} gave no usable answer", False)
+    assert str(failure).startswith(f"{MODEL} gave no usable answer: ")
+    assert not failure.passing
     assert real.simulator.counters.requests == 2
 
 
 async def test_an_answer_that_reasoning_ate_up_is_a_failure_at_once(real: Real) -> None:
     real.simulator.script(Behaviour(text="", finish_reason="length"))
     failure = await failure_of(real.interviewer)
-    assert (str(failure), failure.passing) == (f"{MODEL} gave no usable answer", False)
+    assert str(failure).startswith(f"{MODEL} gave no usable answer: ")
+    assert not failure.passing
     assert real.simulator.counters.requests == 1
 
 

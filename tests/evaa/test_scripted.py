@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaa.interview.engine import TurnEngine
+from evaa.interview.engine import GOODBYE, TurnEngine
 from evaa.interview.exchange import exchange
 from evaa.interview.reducer import MAX_FACT_KEY_CHARS
 from evaa.interview.stages import default_stages
@@ -13,8 +13,6 @@ from protocols.messages import Answered, Ask, ReplyTaken, ReplyWritten, Said
 from protocols.ports import Answer, TurnBrief
 from protocols.records import Interview, SessionRecord, Stage
 from tests.evaa.interviews import SESSION_ID, of_type, record, sent, stages, tell
-
-GOODBYE = "Thank you, that is everything I need. I will now write up what we have gathered."
 
 
 class Heard:
