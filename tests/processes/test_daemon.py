@@ -131,3 +131,22 @@ async def test_a_wrong_handshake_is_refused_with_a_reason(
         response = http.getresponse()
         assert (response.status, reason in response.read().decode()) == (status, True)
         http.close()
+
+
+async def test_a_second_signal_does_not_wait_for_the_live_turn_whose_reply_stays_owed(tmp_path: Path) -> None:
+    slow = {"EVAA_LLM": "tests.processes.slow_interviewer:make", "EVAA_LLM_FIRST_TOKEN_TIMEOUT_S": "600"}
+    async with (
+        running_daemon(tmp_path, EVAA_DRAIN_S="15", **slow) as daemon,
+        connected(f"{daemon.url}?sessionId={SESSION}") as client,
+    ):
+        await client.send(type="text", text=WORDS)
+        await client.next("turnStarted")
+        daemon.process.send_signal(signal.SIGTERM)
+        await client.next("goingAway")
+        daemon.process.send_signal(signal.SIGINT)
+        assert await client.close_code() == 1001
+        await daemon.read_to_end()
+        assert await daemon.process.wait() == 0
+    assert "server.hurrying" in [line["event"] for line in daemon.log]
+    async with running_daemon(tmp_path) as daemon, connected(f"{daemon.url}?sessionId={SESSION}") as client:
+        assert (await client.next("reply"))["turn"] == 1
