@@ -49,7 +49,7 @@ class Bridge:
         context variables that it sees are those of the caller; what it sets in them does not come back.
 
         Raises `AsyncioCallCancelled` where the coroutine was cancelled by asyncio code: unlike an ordinary error,
-        `asyncio.CancelledError` would slip through `except Exception` and take the nursery down.
+        `asyncio.CancelledError` would slip through every handler of ordinary errors and take the nursery down.
         """
         try:
             result: _T = await trio_asyncio.aio_as_trio(function, loop=self._loop)(*args, **kwargs)

@@ -113,7 +113,11 @@ class StoreError(Exception):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be reached or did not answer in time; nothing is known to be wrong with the request."""
+    """The store cannot be reached or did not answer in time; nothing is known to be wrong with the request.
+
+    A store that raises this for a save knows that the save has not happened and will not: one whose outcome is in
+    doubt must find it out before it says anything. The message goes into the log, so it quotes no data.
+    """
 
 
 class SessionExists(StoreError):
@@ -159,7 +163,11 @@ class SessionStore(Protocol):
         ...
 
     async def renew(self, lease: Lease, ttl_s: float) -> None:
-        """Extend the lease by `ttl_s` from now, on the store's clock. Raises `LeaseLost`."""
+        """Extend the lease by `ttl_s` from now, on the store's clock. Raises `LeaseLost`.
+
+        A lease that has expired or was released, and that nobody has taken since, can still be renewed, and saved
+        under: only its token counts.
+        """
         ...
 
     async def release(self, lease: Lease) -> None:
@@ -167,7 +175,7 @@ class SessionStore(Protocol):
         ...
 
     async def load(self, session_id: str) -> SessionRecord | None:
-        """Return the session as last saved; None if there is none."""
+        """Return the session as last saved; None if there is none. Raises `StoreError` if it cannot be read."""
         ...
 
     async def save(self, record: SessionRecord, lease: Lease) -> SessionRecord:
@@ -183,7 +191,10 @@ class SessionStore(Protocol):
         ...
 
     async def replace_stages(self, stages: Sequence[Stage]) -> None:
-        """Put these stages in place of the stored ones, all or nothing. Running sessions keep what they began with."""
+        """Put these stages, each with an id of its own, in place of the stored ones, all or nothing.
+
+        Running sessions keep what they began with.
+        """
         ...
 
     async def close(self) -> None:
