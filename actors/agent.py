@@ -8,7 +8,7 @@ import trio
 
 from actors.outbox import Outbox
 from actors.persistence import SaveSlot
-from actors.supervisor import EndSession
+from actors.supervisor import GOING_AWAY, EndSession
 from evaa.interview.engine import TurnEngine
 from protocols.frontend import CloseCode, Delta, GoingAway, Reply, ServerFrame
 from protocols.messages import (
@@ -94,7 +94,7 @@ class Agent:
 
     def _end_if_drained(self) -> None:
         if self._is_draining and self._engine.idle:
-            raise EndSession(CloseCode.GOING_AWAY, "the server is going away; reconnect")
+            raise EndSession(CloseCode.GOING_AWAY, GOING_AWAY)
 
     def _on_taken(self, frame: ServerFrame) -> None:
         if isinstance(frame, Delta):

@@ -7,14 +7,12 @@ import msgspec
 import structlog
 import trio
 
-from actors.supervisor import EndSession
+from actors.supervisor import TAKEN_OVER, EndSession
 from evaa.storage.spill import Replayed
 from protocols.frontend import CloseCode
 from protocols.messages import Message, Save, Saved, StoreTroubled
 from protocols.ports import LeaseLost, SessionStore, StoreError, StoreUnavailable
 from protocols.records import Lease, SessionRecord
-
-TAKEN_OVER = "this session was opened by a newer connection"
 
 
 class PersistenceLimits(msgspec.Struct, frozen=True, kw_only=True):

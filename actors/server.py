@@ -13,12 +13,11 @@ from actors.connection import Binding, Connection, ConnectionLimits, receive_bin
 from actors.polite_stream import PoliteStream
 from actors.session import Services, Session, SessionLimits
 from actors.steady_stream import SteadyStream
-from actors.supervisor import EndSession, contain
+from actors.supervisor import GOING_AWAY, TAKEN_OVER, EndSession, contain
 from protocols.frontend import DIALECTS, CloseCode, Dialect, FrameRefused, choose_dialect, parse_session_id
 
 PATH = "/ws"
 RECEIVE_BUFFER_BYTES = 65_536
-GOING_AWAY = "the server is going away; reconnect"
 
 _log = structlog.get_logger(actor="server")
 
@@ -207,7 +206,7 @@ class Server:
             session.drain()
         try:
             if older is not None:
-                older.end(CloseCode.TAKEN_OVER, "this session was opened by a newer connection")
+                older.end(CloseCode.TAKEN_OVER, TAKEN_OVER)
                 await older.finished.wait()
             await session.run()
         finally:

@@ -12,7 +12,7 @@ from actors.agent import Agent, DrainAsked
 from actors.connection import STT_UNAVAILABLE, Binding, Connection, Heartbeat, Reader, Writer
 from actors.outbox import Outbox
 from actors.persistence import Persistence, PersistenceLimits, SaveSlot, Spill
-from actors.supervisor import Actor, ChildSpec, EndSession, RestartBudget, Supervisor
+from actors.supervisor import GOING_AWAY, Actor, ChildSpec, EndSession, RestartBudget, Supervisor
 from evaa.interview.engine import TurnEngine
 from evaa.interview.exchange import exchange
 from evaa.interview.stages import default_stages
@@ -81,7 +81,7 @@ class Session:
         try:
             self._to_agent.send_nowait(DrainAsked())
         except trio.WouldBlock:
-            self.end(CloseCode.GOING_AWAY, "the server is going away; reconnect")
+            self.end(CloseCode.GOING_AWAY, GOING_AWAY)
 
     async def run(self) -> None:
         """Load or begin the session, serve it to its end, close the connection. Raises nothing but bugs' errors.
@@ -93,7 +93,7 @@ class Session:
         try:
             end = await self._serve()
         except* trio.Cancelled:
-            end = EndSession(CloseCode.GOING_AWAY, "the server is going away; reconnect")
+            end = EndSession(CloseCode.GOING_AWAY, GOING_AWAY)
             raise
         finally:
             with trio.CancelScope(shield=True):

@@ -47,6 +47,10 @@ class RestartBudget:
 # --- trio shell -------------------------------------------------------------------------------------------------
 
 
+GOING_AWAY = "the server is going away; reconnect"
+TAKEN_OVER = "this session was opened by a newer connection"
+
+
 class EndSession(Exception):
     """An actor's word that the session is over: how to close it, and why. No failure."""
 

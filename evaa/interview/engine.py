@@ -34,7 +34,6 @@ from protocols.frontend import (
     ServerFrame,
     StageData,
     TurnCancelled,
-    TurnStarted,
     WarningFrame,
 )
 from protocols.messages import (
@@ -61,7 +60,7 @@ from protocols.messages import (
     Withdraw,
 )
 from protocols.ports import Answer
-from protocols.records import Interview, SessionRecord, Source, TurnRecord
+from protocols.records import Interview, SessionRecord, TurnRecord
 
 MAX_WAITING = 16
 """Utterances that may wait while a reply is leaving; one more is refused."""
@@ -116,7 +115,7 @@ class TurnEngine:
         interview = self.record.interview
         if reducer.owes_reply(interview):
             owed = interview.turns[-1]
-            self._send(_turn_started(owed.turn, owed.source, owed.client_id))
+            self._send(views.turn_started(owed))
             self._begin(owed, heard_at=now)
         else:
             self._send(views.last_reply(interview))
@@ -229,17 +228,20 @@ class TurnEngine:
     def _acknowledge_again(self, client_id: str) -> None:
         """The same text once more, from a client that does not know whether it arrived: nothing happens twice."""
         turn = reducer.find_turn(self.record.interview, client_id)
-        if turn is None or any(waiting.turn == turn.turn for waiting in self._unacknowledged):
+        if turn is None or self._is_unacknowledged(turn.turn):
             return  # it is acknowledged as soon as it is durable
         if self._unsure_until:
             self._acknowledge_when_durable(turn)
             return
-        self._send(_turn_started(turn.turn, turn.source, turn.client_id))
+        self._send(views.turn_started(turn))
         if turn.outcome == "answered":
             self._send(views.delivered_reply(self.record.interview, turn))
 
     def _acknowledge_when_durable(self, turn: TurnRecord) -> None:
-        self._unacknowledged.append(Unacknowledged(self.revision, turn.turn, turn.source, turn.client_id))
+        self._unacknowledged.append(Unacknowledged(self.revision, turn))
+
+    def _is_unacknowledged(self, number: int) -> bool:
+        return any(waiting.turn.turn == number for waiting in self._unacknowledged)
 
     def _ask_again_if_failed(self, client_id: str, *, heard_at: float) -> None:
         interview = self.record.interview
@@ -275,26 +277,29 @@ class TurnEngine:
             return
         if turn.first_piece_at is None:
             turn.first_piece_at = piece.at
+        turn.received_at = piece.at
         self._send(Delta(turn=turn.number, text=piece.text))
 
     def _on_restarted(self, restarted: ReplyRestarted) -> None:
         if (turn := self._live(restarted.turn)) is None or turn.phase != "asking":
             return
-        self._do(Withdraw(turn.number))
-        if turn.taken:
-            self._send(TurnCancelled(turn=turn.number, reason="superseded"))
-        turn.taken.clear()
+        self._void(turn)
         self._send(WarningFrame(code="agent_unavailable", message=restarted.reason, retryable=True))
 
     def _on_failed(self, number: int, reason: str) -> None:
         """The reply stays owed: the next utterance, or a reconnect, asks again."""
         if (turn := self._live(number)) is None:
             return
-        self._do(Withdraw(number))
-        if turn.taken:
-            self._send(TurnCancelled(turn=number, reason="superseded"))
+        self._void(turn)
         self._turn = None
         self._refuse("agent_unavailable", reason)
+
+    def _void(self, turn: LiveTurn) -> None:
+        """What came of the reply so far counts no more, neither here nor at the client."""
+        self._do(Withdraw(turn.number))
+        if turn.taken:
+            self._send(TurnCancelled(turn=turn.number, reason="superseded"))
+        turn.taken.clear()
 
     def _on_answered(self, answered: Answered) -> None:
         if (turn := self._live(answered.turn)) is None or turn.phase != "asking":
@@ -312,7 +317,7 @@ class TurnEngine:
             next_stage=closes,
             next_stage_data=self._what_begins() if closes else None,
             timing=timing(turn, answered.at),
-            id=turn.client_id if turn.client_id is not None else msgspec.UNSET,
+            id=views.optional(turn.client_id),
         )
         self._send_reply_when_acknowledged()
 
@@ -337,8 +342,7 @@ class TurnEngine:
         turn = self._turn
         if turn is None or turn.reply is None or turn.phase != "replying":
             return
-        is_pending = any(waiting.turn == turn.number for waiting in self._unacknowledged)
-        if not self._reply_acknowledges or not is_pending or self._store_troubled:
+        if not self._reply_acknowledges or not self._is_unacknowledged(turn.number) or self._store_troubled:
             reply, turn.reply = turn.reply, None
             self._send(reply)
 
@@ -369,8 +373,7 @@ class TurnEngine:
         if saved.revision >= self._unsure_until:
             self._unsure_until = 0
         while self._unacknowledged and self._unacknowledged[0].revision <= saved.revision:
-            said = self._unacknowledged.popleft()
-            self._send(_turn_started(said.turn, said.source, said.client_id))
+            self._send(views.turn_started(self._unacknowledged.popleft().turn))
         self._send_reply_when_acknowledged()
 
     def _on_store_troubled(self) -> None:
@@ -408,7 +411,3 @@ class TurnEngine:
     def _drain(self) -> list[Effect]:
         effects, self._effects = self._effects, []
         return effects
-
-
-def _turn_started(turn: int, source: Source, client_id: str | None) -> TurnStarted:
-    return TurnStarted(turn=turn, source=source, id=client_id if client_id is not None else msgspec.UNSET)

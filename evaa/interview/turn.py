@@ -6,12 +6,12 @@ from typing import Literal
 from protocols.frontend import Reply, Timing
 from protocols.messages import TurnCompleted
 from protocols.ports import Answer
-from protocols.records import Source
+from protocols.records import Source, TurnRecord
 
 
 @dataclass(slots=True)
 class LiveTurn:
-    """The live turn. `taken` is what the writer took of its deltas."""
+    """The live turn. `taken` is what the writer took of its deltas; `received_at` when the provider was last heard."""
 
     number: int
     source: Source
@@ -31,9 +31,7 @@ class Unacknowledged:
     """An utterance that is acknowledged once `revision` is durable."""
 
     revision: int
-    turn: int
-    source: Source
-    client_id: str | None
+    turn: TurnRecord
 
 
 def _ms(since: float, until: float | None) -> float | None:
@@ -42,10 +40,9 @@ def _ms(since: float, until: float | None) -> float | None:
 
 def _overhead_s(turn: LiveTurn, until: float) -> float:
     """EVAA's own share: from the utterance to the request, and from the provider's last byte to `until`."""
-    answered_at = turn.received_at if turn.received_at is not None else turn.first_piece_at
-    if turn.requested_at is None or answered_at is None:
+    if turn.requested_at is None or turn.received_at is None:
         return until - turn.heard_at
-    return (turn.requested_at - turn.heard_at) + (until - answered_at)
+    return (turn.requested_at - turn.heard_at) + (until - turn.received_at)
 
 
 def timing(turn: LiveTurn, now: float) -> Timing:

@@ -3,7 +3,7 @@
 import msgspec
 
 from evaa.interview.reducer import follow_ups_left, unanswered
-from protocols.frontend import Completion, Line, PlannedStage, Ready, Reply, StageData, Timing, stage_data
+from protocols.frontend import Completion, Line, PlannedStage, Ready, Reply, StageData, Timing, TurnStarted, stage_data
 from protocols.ports import TurnBrief
 from protocols.records import Interview, SessionRecord, TurnRecord
 
@@ -56,8 +56,18 @@ def delivered_reply(interview: Interview, turn: TurnRecord) -> Reply:
         next_stage=turn.closed_stage,
         next_stage_data=stage_after(interview, turn.stage_id) if turn.closed_stage else None,
         timing=NO_TIME_SPENT,
-        id=turn.client_id if turn.client_id is not None else msgspec.UNSET,
+        id=optional(turn.client_id),
     )
+
+
+def turn_started(turn: TurnRecord) -> TurnStarted:
+    """The acknowledgement of an utterance."""
+    return TurnStarted(turn=turn.turn, source=turn.source, id=optional(turn.client_id))
+
+
+def optional(client_id: str | None) -> str | msgspec.UnsetType:
+    """A client's id as frames have it: left out where the client gave none."""
+    return msgspec.UNSET if client_id is None else client_id
 
 
 def stage_after(interview: Interview, stage_id: str) -> StageData | Completion:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 import trio
+import trio.testing
 
 from protocols.ports import TurnBrief
 from protocols.records import Stage
@@ -137,12 +138,18 @@ class Body(httpx.AsyncByteStream):
             elif isinstance(item, Exception):
                 raise item
             else:
-                await asyncio.sleep(item)
+                await virtual_wait(item)
         self.is_read_to_its_end = True
 
     async def aclose(self) -> None:
         if self.closed_at is None:
             self.closed_at = trio.current_time()
+
+
+async def virtual_wait(seconds: float) -> None:
+    """Wait on the mock clock; a test without one should not wait at all."""
+    assert isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock)
+    await asyncio.sleep(seconds)
 
 
 class ScriptedProvider(httpx.AsyncBaseTransport):
@@ -168,5 +175,6 @@ class ScriptedProvider(httpx.AsyncBaseTransport):
             return httpx.Response(200, json={"object": "list", "data": []})
         self.requests.append(msgspec.json.decode(await request.aread()))
         headers_after_s, response = self._responses.popleft()
-        await asyncio.sleep(headers_after_s)
+        if headers_after_s:
+            await virtual_wait(headers_after_s)
         return response

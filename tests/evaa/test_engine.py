@@ -130,7 +130,8 @@ def test_a_turn_of_which_the_provider_told_nothing_is_all_overhead() -> None:
 def test_what_a_failing_provider_took_is_not_evaas_overhead() -> None:
     subject = engine()
     subject.handle(said("Invoices", at=10.0))
-    tell(subject, Requested(1, 10.01), ReplyRestarted(1, "another takes its place"), ReplyPiece(1, "Which?", 14.0))
+    tell(subject, Requested(1, 10.01), ReplyPiece(1, "Wh", 10.2), ReplyRestarted(1, "another takes its place"))
+    subject.handle(ReplyPiece(1, "Which?", 14.0))
     (reply,) = sent(subject.handle(Answered(1, answer("Which?"), 14.02)), Reply)
     assert (reply.timing.total_ms, reply.timing.overhead_ms) == (4_020.0, 30.0)
 
