@@ -15,14 +15,19 @@ import trio
 from actors.connection import ConnectionLimits
 from actors.daemon import AddressRefused, run_daemon
 from actors.server import Server, ServerLimits, new_owner
-from actors.session import Services
+from actors.session import Services, SessionLimits
+from actors.stt import SttLimits
+from actors.stt_link import LinkLimits
 from evaa.asyncio_bridge import open_bridge
 from evaa.commands.arguments import parse_arguments
 from evaa.interview.stages import default_stages
-from evaa.llm.plugins import LlmChoice, PluginRefused, open_interviewer
+from evaa.llm.plugins import LlmChoice, open_interviewer
 from evaa.observability.logs import configure_logs
+from evaa.plugins import PluginRefused
 from evaa.storage.spill import SpillFile
 from evaa.storage.sqlite import open_sqlite_store
+from evaa.stt.deepgram_socket import DeepgramAccess
+from evaa.stt.plugins import SttChoice, choose_speech_to_text
 from protocols.ports import StoreError
 from settings import Settings, SettingsRefused, describe_settings, load_settings
 
@@ -35,19 +40,35 @@ async def serve(settings: Settings, *, simulate: bool) -> None:
         if not await store.stages():
             await store.replace_stages(default_stages())
         bridge = await stack.enter_async_context(open_bridge())
-        choice = llm_choice(settings)
+        llm, stt = llm_choice(settings), stt_choice(settings)
         if simulate:
-            from evaa.simulators.groq import GroqSimulator  # noqa: PLC0415
-
-            nursery = await stack.enter_async_context(trio.open_nursery())
-            stack.callback(nursery.cancel_scope.cancel)
-            url = await nursery.start(GroqSimulator().serve)
-            choice = msgspec.structs.replace(choice, plugin="groq", base_url=url, api_key="simulated")
-        interviewer = await stack.enter_async_context(open_interviewer(bridge, choice))
-        spill = SpillFile(settings.spill_path)
-        services = Services(store=store, interviewer=interviewer, spill=spill, owner=new_owner())
+            llm, stt = await start_simulators(stack, llm, stt)
+        services = Services(
+            store=store,
+            interviewer=await stack.enter_async_context(open_interviewer(bridge, llm)),
+            stt=choose_speech_to_text(stt),
+            keyterms=split(settings.stt_keyterms),
+            spill=SpillFile(settings.spill_path),
+            owner=new_owner(),
+        )
         gc.freeze()  # what is loaded by now lives for ever: a collection need not walk it in the middle of a turn
         await run_daemon(Server(services, server_limits(settings)), services, settings.host, settings.port)
+
+
+async def start_simulators(stack: AsyncExitStack, llm: LlmChoice, stt: SttChoice) -> tuple[LlmChoice, SttChoice]:
+    """Start the simulated providers, for as long as the stack lives; what chooses them."""
+    from evaa.simulators.deepgram import DeepgramSimulator  # noqa: PLC0415
+    from evaa.simulators.groq import GroqSimulator  # noqa: PLC0415
+
+    nursery = await stack.enter_async_context(trio.open_nursery())
+    stack.callback(nursery.cancel_scope.cancel)
+    groq_url: str = await nursery.start(GroqSimulator().serve)
+    deepgram_url: str = await nursery.start(DeepgramSimulator(keep_audio=False, keep_messages=0).serve)
+    access = msgspec.structs.replace(stt.access, url=deepgram_url, api_key="simulated")
+    return (
+        msgspec.structs.replace(llm, plugin="groq", base_url=groq_url, api_key="simulated"),
+        msgspec.structs.replace(stt, plugin="deepgram", access=access),
+    )
 
 
 def llm_choice(settings: Settings) -> LlmChoice:
@@ -63,6 +84,26 @@ def llm_choice(settings: Settings) -> LlmChoice:
     )
 
 
+def stt_choice(settings: Settings) -> SttChoice:
+    """What the settings say of speech to text."""
+    return SttChoice(
+        plugin=settings.stt,
+        access=DeepgramAccess(url=settings.deepgram_url.rstrip("/"), api_key=settings.deepgram_api_key),
+        model=settings.deepgram_model,
+        language=settings.stt_language,
+        endpointing_ms=settings.deepgram_endpointing_ms,
+        utterance_end_ms=settings.deepgram_utterance_end_ms,
+        eot_threshold=settings.deepgram_eot_threshold,
+        eager_eot_threshold=settings.deepgram_eager_eot_threshold,
+        eot_timeout_ms=settings.deepgram_eot_timeout_ms,
+    )
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The parts of a comma-separated setting."""
+    return tuple(filter(None, (part.strip() for part in text.split(","))))
+
+
 def server_limits(settings: Settings) -> ServerLimits:
     """What the settings say of the server."""
     return ServerLimits(
@@ -72,7 +113,8 @@ def server_limits(settings: Settings) -> ServerLimits:
             max_text_chars=settings.max_text_chars,
         ),
         max_sessions=settings.max_sessions,
-        allowed_origins=frozenset(filter(None, (part.strip() for part in settings.allowed_origins.split(",")))),
+        session=SessionLimits(stt=SttLimits(link=LinkLimits(idle_s=settings.stt_idle_s))),
+        allowed_origins=frozenset(split(settings.allowed_origins)),
         drain_s=settings.drain_s,
     )
 
@@ -101,7 +143,7 @@ def main(argv: list[str] | None = None) -> int:
                 from evaa.commands.talk import talk  # noqa: PLC0415
 
                 url = arguments.url or f"ws://{settings.host}:{settings.port}/ws"
-                status = trio.run(talk, url, arguments.session)
+                status = trio.run(partial(talk, url, arguments.session, audio=arguments.audio))
             case "stages":
                 status = trio.run(manage_stages, settings, arguments)
             case _:

@@ -15,12 +15,16 @@ from msgspec import Meta
 _OTHER_NAMES = {
     "groq_api_key": "GROQ_API_KEY",
     "groq_base_url": "GROQ_BASE_URL",
+    "deepgram_api_key": "DEEPGRAM_API_KEY",
 }
 
 _NOT_YET = {
     "EVAA_AUTH_SECRET": "tokens are not checked yet; unset it, and let a proxy in front of EVAA authenticate",
     "MONGODB_URI": "MongoDB is not supported yet; unset it to use SQLite",
 }
+
+
+MIN_EAGER_THRESHOLD = 0.3
 
 
 class SettingsRefused(Exception):
@@ -68,6 +72,51 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     llm_history_chars: Annotated[
         int, Meta(description="the chat history sent to the model, in characters", ge=2_000, le=400_000)
     ] = 24_000
+    stt: Annotated[
+        str,
+        Meta(
+            description="auto, deepgram, none, or package.module:factory; auto is deepgram if DEEPGRAM_API_KEY is set",
+            pattern=r"^(auto|deepgram|none|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        ),
+    ] = "auto"
+    deepgram_api_key: Annotated[
+        str, Meta(description="Deepgram's API key; no spaces, no letters but ASCII's", pattern=r"^[!-~]*$")
+    ] = ""
+    deepgram_url: Annotated[
+        str,
+        Meta(
+            description="Deepgram's API; another region's, say wss://api.eu.deepgram.com", pattern=r"^wss?://[^/?#]+/?$"
+        ),
+    ] = "wss://api.deepgram.com"
+    deepgram_model: Annotated[
+        str,
+        Meta(
+            description="flux-general-en, flux-general-multi, nova-3, ...; the model chooses the protocol", min_length=1
+        ),
+    ] = "flux-general-en"
+    deepgram_eot_threshold: Annotated[
+        float, Meta(description="Flux: how sure it must be that the user has finished", ge=0.5, le=1.0)
+    ] = 0.8
+    deepgram_eager_eot_threshold: Annotated[
+        float, Meta(description="Flux: how sure, to prepare a reply ahead, 0.3 to 0.9; 0: never", ge=0.0, le=0.9)
+    ] = 0.5
+    deepgram_eot_timeout_ms: Annotated[
+        int, Meta(description="Flux: silence after which the user has finished in any case", ge=500, le=60_000)
+    ] = 6_000
+    deepgram_endpointing_ms: Annotated[
+        int, Meta(description="Nova: silence after which the user has finished", ge=10, le=5_000)
+    ] = 400
+    deepgram_utterance_end_ms: Annotated[
+        int, Meta(description="Nova: gap between words after which the user has finished", ge=1_000, le=5_000)
+    ] = 1_500
+    stt_language: Annotated[
+        str,
+        Meta(description="language of speech where the client names none (BCP 47; Nova also: multi)", min_length=2),
+    ] = "en"
+    stt_keyterms: Annotated[str, Meta(description="comma-separated words and names to expect in speech")] = ""
+    stt_idle_s: Annotated[
+        Seconds, Meta(description="a provider connection without audio is closed after so long; it is opened again")
+    ] = 30.0
     sqlite_path: Annotated[str, Meta(description="the embedded store's file", min_length=1)] = "evaa.sqlite3"
     spill_path: Annotated[
         str,
@@ -108,6 +157,14 @@ def load_settings(environment: Mapping[str, str] | None = None, env_file: Path =
     settings = Settings(**given)
     if settings.llm == "groq" and not settings.groq_api_key:
         raise SettingsRefused("EVAA_LLM is groq, but GROQ_API_KEY is not set.")
+    if settings.stt == "deepgram" and not settings.deepgram_api_key:
+        raise SettingsRefused("EVAA_STT is deepgram, but DEEPGRAM_API_KEY is not set.")
+    if 0 < settings.deepgram_eager_eot_threshold < MIN_EAGER_THRESHOLD:
+        raise SettingsRefused(
+            f"EVAA_DEEPGRAM_EAGER_EOT_THRESHOLD is wrong: it must be 0, or from {MIN_EAGER_THRESHOLD} to 0.9."
+        )
+    if settings.deepgram_eager_eot_threshold > settings.deepgram_eot_threshold:
+        raise SettingsRefused("EVAA_DEEPGRAM_EAGER_EOT_THRESHOLD must not be above EVAA_DEEPGRAM_EOT_THRESHOLD.")
     return settings
 
 

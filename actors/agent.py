@@ -1,5 +1,6 @@
 """The agent actor: utterances in, replies out. A trio shell around the turn engine."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from actors.outbox import Outbox
 from actors.persistence import SaveSlot
 from actors.supervisor import GOING_AWAY, EndSession
 from evaa.interview.engine import TurnEngine
+from evaa.interview.speculation import SpeculatingEngine
 from protocols.frontend import CloseCode, Delta, GoingAway, Reply, ServerFrame
 from protocols.messages import (
     Answered,
@@ -25,6 +27,7 @@ from protocols.messages import (
     Requested,
     Save,
     Send,
+    SpeculationEnded,
     StopAsking,
     TurnCompleted,
     Withdraw,
@@ -43,6 +46,7 @@ class Agent:
 
     Rebuilt from the slot's newest state on every start; `greeting` tells what to say first. What the writer takes from
     the outbox is told to the engine in the same instant, so that an interruption always knows what was delivered.
+    What was said before the agent was stopped, drained or cancelled is taken to the slot, though no longer answered.
     """
 
     def __init__(
@@ -67,14 +71,26 @@ class Agent:
             reply_acknowledges=reply_acknowledges,
             wall_ms=wall_ms,
         )
-        self._asking: dict[int, trio.CancelScope] = {}
+        self._speculating = SpeculatingEngine(self._engine)
+        self._asking: dict[int, _Question] = {}
         self._is_draining = False
+        self._is_over = False
         self._nursery: trio.Nursery
         self._log = structlog.get_logger(actor="agent", session_id=slot.latest.record.session_id)
 
     async def run(self) -> None:
         """Interview until cancelled; raises `EndSession` once drained."""
         self._outbox.on_taken = self._on_taken
+        try:
+            await self._interview()
+        except* (trio.Cancelled, EndSession):  # no other: what a failed agent has not taken is its successor's
+            self._take_the_rest()
+            raise
+        else:
+            self._take_the_rest()
+            self._carry_out(self._engine.conclude())
+
+    async def _interview(self) -> None:
         async with trio.open_nursery() as self._nursery:
             self._carry_out(self._greeting(self._engine))
             async for message in self._mailbox:
@@ -84,13 +100,20 @@ class Agent:
                 self.handle(message)
                 self._end_if_drained()
 
+    def _take_the_rest(self) -> None:
+        """What waits in the mailbox is still noted; nobody is asked any more."""
+        self._is_over = True
+        with contextlib.suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                self.handle(self._mailbox.receive_nowait())
+
     def stop(self) -> None:
         """Give up the live turn; its reply stays owed."""
         self._nursery.cancel_scope.cancel()
 
     def handle(self, message: Message) -> None:
         """Tell the engine, and carry out what it wants."""
-        self._carry_out(self._engine.handle(message))
+        self._carry_out(self._speculating.handle(message))
 
     def _end_if_drained(self) -> None:
         if self._is_draining and self._engine.idle:
@@ -108,53 +131,67 @@ class Agent:
                 case Send(frame):
                     self._outbox.put(frame)
                 case Ask(brief):
-                    self._asking[brief.turn] = scope = trio.CancelScope()
-                    self._nursery.start_soon(self._ask, brief, scope)
+                    self._ask(brief)
                 case Save():
                     self._slot.put(effect)
                 case StopAsking(turn):
-                    if turn in self._asking:
-                        self._asking[turn].cancel()
+                    if (question := self._asking.pop(turn, None)) is not None:
+                        question.scope.cancel()
                 case Withdraw(turn):
                     self._outbox.withdraw(turn)
                 case TurnCompleted():
                     self._log_turn(effect)
+                case SpeculationEnded(used, ahead_ms):
+                    self._log.info("turn.speculated", used=used, ahead_ms=ahead_ms)
 
-    async def _ask(self, brief: TurnBrief, scope: trio.CancelScope) -> None:
-        """One turn's life with the interviewer. What comes of it late, the engine ignores: the turn is over."""
+    def _ask(self, brief: TurnBrief) -> None:
+        if not self._is_over:
+            question = self._asking[brief.turn] = _Question(self, brief.turn)
+            self._nursery.start_soon(self._pursue, question, brief)
+
+    async def _pursue(self, question: "_Question", brief: TurnBrief) -> None:
         try:
-            with scope:
-                answer = await self._interviewer.answer(brief, _TurnSink(self, brief.turn))
-                self.handle(Answered(brief.turn, answer, trio.current_time()))
-                self._end_if_drained()
+            await trio.lowlevel.checkpoint_if_cancelled()  # the agent may have been stopped before this began
+            with question.scope:
+                answer = await self._interviewer.answer(brief, question)
+                question.report(Answered(brief.turn, answer, trio.current_time()))
         except InterviewerFailed as failure:
             self._log.error("llm.failed", turn=brief.turn, reason=str(failure), model=self._interviewer.name)
-            self.handle(AnswerFailed(brief.turn, "The agent cannot answer now; say it again in a moment"))
-            self._end_if_drained()
+            question.report(AnswerFailed(brief.turn, "The agent cannot answer now; say it again in a moment"))
         finally:
-            if self._asking.get(brief.turn) is scope:
+            if self._asking.get(brief.turn) is question:
                 del self._asking[brief.turn]
+        self._end_if_drained()
 
     def _log_turn(self, completed: TurnCompleted) -> None:
         fields = {name: getattr(completed, name) for name in completed.__struct_fields__}
         self._log.info("turn.completed", **fields)
 
 
-class _TurnSink:
-    """Where the interviewer of one turn reports, from the asyncio side too."""
+class _Question:
+    """One call of the interviewer: its cancel scope, and where it reports, from the asyncio side too.
+
+    Once it is stopped, nothing that it reports counts, though it may have returned in the same instant: the next
+    question may be about a turn of the same number.
+    """
 
     def __init__(self, agent: Agent, turn: int) -> None:
+        self.scope = trio.CancelScope()
         self._agent = agent
         self._turn = turn
 
+    def report(self, message: Message) -> None:
+        if not self.scope.cancel_called:
+            self._agent.handle(message)
+
     def requested(self) -> None:
-        self._agent.handle(Requested(self._turn, trio.current_time()))
+        self.report(Requested(self._turn, trio.current_time()))
 
     def text(self, piece: str) -> None:
-        self._agent.handle(ReplyPiece(self._turn, piece, trio.current_time()))
+        self.report(ReplyPiece(self._turn, piece, trio.current_time()))
 
     def received(self) -> None:
-        self._agent.handle(ReplyReceived(self._turn, trio.current_time()))
+        self.report(ReplyReceived(self._turn, trio.current_time()))
 
     def restarted(self, reason: str) -> None:
-        self._agent.handle(ReplyRestarted(self._turn, reason))
+        self.report(ReplyRestarted(self._turn, reason))

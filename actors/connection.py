@@ -6,16 +6,16 @@ import msgspec
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
+from actors.audio_mailbox import AudioMailbox
 from actors.outbox import Outbox
 from actors.supervisor import EndSession
+from protocols.dialects import Dialect, WrongKind
 from protocols.frontend import (
     Audio,
     AudioFormat,
     ClientFrame,
     CloseCode,
-    Dialect,
     EndOfSpeech,
-    ErrorFrame,
     Export,
     FrameRefused,
     Interrupt,
@@ -25,11 +25,10 @@ from protocols.frontend import (
     ServerFrame,
     Start,
     Text,
+    WarningFrame,
     parse_session_id,
 )
 from protocols.messages import InterruptAsked, Message, ReplayAsked, ReplyWritten, Said
-
-STT_UNAVAILABLE = "Speech recognition is not available here; send text"
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,14 +62,17 @@ class Connection:
         """Wait for the next message and return its frames.
 
         Raises `FrameRefused` for a message that makes no sense, and `EndSession` when the client has closed, sent
-        nothing for the idle time-out (4408), or sent too many such messages in a row (4400).
+        nothing for the idle time-out (4408), or a kind of message that its dialect does not have (1003).
         """
         with trio.move_on_after(self.limits.idle_timeout_s):
             try:
                 message = await self._websocket.get_message()
             except ConnectionClosed as closed:
                 raise _ended(closed) from None
-            return self.dialect.decode(message)
+            try:
+                return self.dialect.decode(message)
+            except WrongKind as wrong:
+                raise EndSession(CloseCode.UNSUPPORTED_DATA, str(wrong)) from None
         raise EndSession(CloseCode.IDLE, f"nothing was received for {self.limits.idle_timeout_s:g} s")
 
     def count_refused(self) -> None:
@@ -136,37 +138,57 @@ class Reader:
         session_id: str,
         outbox: Outbox,
         agent: trio.MemorySendChannel[Message],
+        audio: AudioMailbox,
         first: deque[ClientFrame],
     ) -> None:
         self._connection = connection
         self._session_id = session_id
         self._outbox = outbox
         self._agent = agent
+        self._audio = audio
         self._first = first
 
     async def run(self) -> None:
         """Read until the connection ends; raises `EndSession`."""
+        while self._first:
+            self._take_all((self._first.popleft(),))
         while True:
+            await self._outbox.wait_for_room()
             try:
-                while self._first:
-                    self._take(self._first.popleft())
-                await self._outbox.wait_for_room()
-                for frame in await self._connection.receive():
-                    self._take(frame)
+                frames = await self._connection.receive()
             except FrameRefused as refused:
                 self._refuse(refused)
                 self._connection.count_refused()
             else:
-                self._connection.count_accepted()
+                self._take_all(frames)
+
+    def _take_all(self, frames: tuple[ClientFrame, ...]) -> None:
+        """Take the frames of one message; what one of them does wrong is not the next one's fault."""
+        is_refused = False
+        for frame in frames:
+            try:
+                self._take(frame)
+            except FrameRefused as refused:
+                is_refused = True
+                self._refuse(refused)
+                if isinstance(frame, Start):
+                    break  # what follows is for another session
+        if is_refused:
+            self._connection.count_refused()
+        else:
+            self._connection.count_accepted()
 
     def stop(self) -> None:
         """Nothing to finish: what was not read stays with the client."""
 
     def _refuse(self, refused: FrameRefused) -> None:
-        self._outbox.put(ErrorFrame(code=refused.code, message=refused.message, retryable=refused.retryable))
+        self._outbox.put(refused.as_error())
 
     def _take(self, frame: ClientFrame) -> None:
         match frame:
+            case Audio(data):
+                for missing in self._audio.put(data):
+                    self._outbox.put(WarningFrame(code="bad_audio", message=missing, retryable=False))
             case Text(text, client_id):
                 self._take_text(text, client_id)
             case Start():
@@ -175,8 +197,8 @@ class Reader:
                 self._tell(InterruptAsked())
             case Ping(t):
                 self._outbox.put(Pong(t=t))
-            case Audio() | EndOfSpeech():
-                self._refuse(FrameRefused("stt_unavailable", STT_UNAVAILABLE))
+            case EndOfSpeech():
+                self._audio.finish()
             case Export():
                 self._refuse(FrameRefused("not_complete", "There is no BRD yet", retryable=True))
 
@@ -185,7 +207,7 @@ class Reader:
         if self._connection.dialect.tells_deltas:
             self._tell(ReplayAsked(start.replay))
         if start.audio is not None:
-            self._refuse(FrameRefused("stt_unavailable", STT_UNAVAILABLE))
+            self._audio.declare(start.audio, start.language)
 
     def _take_text(self, text: str, client_id: str | None) -> None:
         limit = self._connection.limits.max_text_chars
@@ -249,6 +271,7 @@ class Binding(msgspec.Struct, frozen=True):
     session_id: str
     replay: bool = False
     audio: AudioFormat | None = None
+    language: str | None = None
     first: tuple[ClientFrame, ...] = ()
 
 
@@ -262,11 +285,11 @@ async def receive_binding(connection: Connection) -> Binding:
                 raise FrameRefused("not_bound", "the first frame must carry the sessionId")
             session_id = parse_session_id(start.session_id)
         except FrameRefused as refused:
-            await connection.send(ErrorFrame(code=refused.code, message=refused.message, retryable=refused.retryable))
+            await connection.send(refused.as_error())
             connection.count_refused()
         else:
             connection.count_accepted()
-            return Binding(session_id, start.replay, start.audio, tuple(rest))
+            return Binding(session_id, start.replay, start.audio, start.language, tuple(rest))
 
 
 def check_same_session(start: Start, session_id: str) -> None:

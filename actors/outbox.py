@@ -1,7 +1,9 @@
 """The writer's mailbox: frames on their way to the client, each kind with its own overflow policy.
 
 - Deltas of one turn that wait are joined into one; they can be withdrawn with their turn.
+- Interim transcripts that wait are replaced by the next transcript; final ones are never dropped.
 - Replies, errors and all the rest are never dropped.
+- A dialect that tells no deltas gets neither deltas nor transcripts.
 - The outbox is bounded. The reader waits while it is more than half full, so that a client that sends more than it
   reads feels it, and is closed (4413) by the write deadline; one that overflows all the same is closed at once.
 """
@@ -11,7 +13,7 @@ from collections.abc import Callable
 
 import trio
 
-from protocols.frontend import Delta, Reply, ServerFrame
+from protocols.frontend import Delta, Reply, ServerFrame, Transcript
 
 MAX_FRAMES = 256
 
@@ -38,13 +40,15 @@ class Outbox:
 
     def put(self, frame: ServerFrame) -> None:
         """Queue a frame. Over the bound, the outbox is marked as overflowed and takes nothing more."""
-        if isinstance(frame, Delta):
-            if not self._tells_deltas:
-                return
-            last = self._frames[-1] if self._frames else None
-            if isinstance(last, Delta) and last.turn == frame.turn:
-                last.text += frame.text
-                return
+        if isinstance(frame, Delta | Transcript) and not self._tells_deltas:
+            return
+        last = self._frames[-1] if self._frames else None
+        if isinstance(frame, Delta) and isinstance(last, Delta) and last.turn == frame.turn:
+            last.text += frame.text
+            return
+        if isinstance(frame, Transcript) and isinstance(last, Transcript) and not last.final:
+            self._frames[-1] = frame
+            return
         if self.has_overflowed or len(self._frames) >= self._max_frames:
             self.has_overflowed = True
         else:

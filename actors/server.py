@@ -14,7 +14,8 @@ from actors.polite_stream import PoliteStream
 from actors.session import Services, Session, SessionLimits
 from actors.steady_stream import SteadyStream
 from actors.supervisor import GOING_AWAY, TAKEN_OVER, EndSession, contain
-from protocols.frontend import DIALECTS, CloseCode, Dialect, FrameRefused, choose_dialect, parse_session_id
+from protocols.dialects import DIALECTS, Dialect, choose_dialect
+from protocols.frontend import CloseCode, FrameRefused, parse_session_id
 
 PATH = "/ws"
 RECEIVE_BUFFER_BYTES = 65_536

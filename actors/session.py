@@ -2,26 +2,30 @@
 
 import time
 from collections import deque
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 
 import msgspec
 import structlog
 import trio
 
 from actors.agent import Agent, DrainAsked
-from actors.connection import STT_UNAVAILABLE, Binding, Connection, Heartbeat, Reader, Writer
+from actors.audio_mailbox import AudioMailbox
+from actors.connection import Binding, Connection, Heartbeat, Reader, Writer
 from actors.outbox import Outbox
 from actors.persistence import Persistence, PersistenceLimits, SaveSlot, Spill
+from actors.stt import Stt, SttLimits
 from actors.supervisor import GOING_AWAY, Actor, ChildSpec, EndSession, RestartBudget, Supervisor
 from evaa.interview.engine import TurnEngine
 from evaa.interview.exchange import exchange
 from evaa.interview.stages import default_stages
-from protocols.frontend import CloseCode, ErrorFrame
+from protocols.frontend import CloseCode, ErrorFrame, FrameRefused
 from protocols.messages import Effect, Message, Send
-from protocols.ports import Interviewer, SessionExists, SessionStore, StoreUnavailable
+from protocols.ports import Interviewer, SessionExists, SessionStore, SpeechToText, StoreUnavailable
 from protocols.records import Interview, Lease, SessionRecord
 
 MAILBOX_MESSAGES = 64
+STT_CLOSE_S = 0.5
 STORE_AWAY = "The session cannot be loaded, since the store cannot be reached; trying again"
 
 
@@ -29,6 +33,7 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds on one session, in seconds."""
 
     persistence: PersistenceLimits = PersistenceLimits()
+    stt: SttLimits = SttLimits()
     restarts: int = 3
     restarts_within_s: float = 10.0
     store_patience_s: float = 10.0
@@ -37,12 +42,17 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """The plug-ins that sessions share, and who this process is as an owner of sessions."""
+    """The plug-ins that sessions share, and who this process is as an owner of sessions.
+
+    `stt` is None where there is no speech recognition. `keyterms` are words that it should always expect.
+    """
 
     store: SessionStore
     interviewer: Interviewer
     spill: Spill
     owner: str
+    stt: SpeechToText[Any] | None = None
+    keyterms: tuple[str, ...] = ()
 
 
 class Session:
@@ -57,10 +67,12 @@ class Session:
         self._connection = connection
         self._session_id = binding.session_id
         self._replay = binding.replay
-        self._audio = binding.audio
+        self._declared = binding.audio
+        self._language = binding.language
         self._first = deque(binding.first)
         self._services = services
         self._limits = limits
+        self._audio = AudioMailbox(is_open=services.stt is not None)
         self._outbox = Outbox(tells_deltas=connection.dialect.tells_deltas)
         self._to_agent, self._agent_mailbox = trio.open_memory_channel[Message](MAILBOX_MESSAGES)
         self._supervisor = Supervisor(
@@ -168,9 +180,11 @@ class Session:
     def _children(self) -> list[ChildSpec]:
         # Each is built when it starts: by then the slot and the lease are there.
         last_save_s = self._limits.persistence.last_save_s
+        stt_grace_s = self._limits.stt.hang_up_s + STT_CLOSE_S
         return [
             ChildSpec("persistence", self._build_persistence, stop_grace_s=last_save_s),
             ChildSpec("agent", self._build_agent, depends_on=frozenset({"persistence"})),
+            *([ChildSpec("stt", self._build_stt, stop_grace_s=stt_grace_s)] if self._services.stt is not None else []),
             ChildSpec("writer", self._build_writer, stop_grace_s=self._limits.writer_grace_s),
             ChildSpec("heartbeat", partial(Heartbeat, self._connection)),
             ChildSpec("reader", self._build_reader),
@@ -193,11 +207,28 @@ class Session:
             greeting=self._greet,
         )
 
+    def _build_stt(self) -> Actor:
+        assert self._services.stt is not None
+        return Stt(
+            self._audio,
+            self._services.stt,
+            self._outbox,
+            self._to_agent,
+            self._limits.stt,
+            keyterms=self._keyterms,
+            session_id=self._session_id,
+        )
+
+    def _keyterms(self) -> tuple[str, ...]:
+        """What recognition should expect in the stage that runs."""
+        stage = self._slot.latest.record.interview.stage
+        return _joined(self._services.keyterms, () if stage is None else stage.keyterms)
+
     def _build_writer(self) -> Actor:
         return Writer(self._connection, self._outbox, self._to_agent)
 
     def _build_reader(self) -> Actor:
-        return Reader(self._connection, self._session_id, self._outbox, self._to_agent, self._first)
+        return Reader(self._connection, self._session_id, self._outbox, self._to_agent, self._audio, self._first)
 
     def _greet(self, engine: TurnEngine) -> list[Effect]:
         now = trio.current_time()
@@ -205,8 +236,11 @@ class Session:
             return engine.resume_after_crash(now=now)
         self._has_greeted = True
         effects = engine.greet(resumed=self._is_resumed, replay=self._replay, now=now)
-        if self._audio is not None:
-            effects.append(Send(ErrorFrame(code="stt_unavailable", message=STT_UNAVAILABLE, retryable=False)))
+        if self._declared is not None:
+            try:
+                self._audio.declare(self._declared, self._language)
+            except FrameRefused as refused:
+                effects.append(Send(refused.as_error()))
         return effects
 
     async def _release(self) -> None:
@@ -216,3 +250,8 @@ class Session:
                     await self._services.store.release(self._lease)
                 except StoreUnavailable as error:
                     self._log.warning("store.retrying", reason=str(error), back_off_s=None)
+
+
+@lru_cache(maxsize=256)
+def _joined(always: tuple[str, ...], here: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*here, *always)))

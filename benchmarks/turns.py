@@ -14,18 +14,13 @@ import asyncio
 import json
 import os
 import re
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import aiohttp
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.processes import contestant, cpu_s, percentile, process, spread
+
 STAMP = re.compile(r"[at](\d+)")
 WORDS = "We type about forty supplier invoices a day into the accounting system by hand, and it takes six hours a week."
 PAUSE_S = 0.5
@@ -50,55 +45,6 @@ class Scenario:
     sessions: int
     turns: int
     at_once: bool = False
-
-
-@contextmanager
-def process(*command: str, env: dict[str, str] | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A child process and the first line that it prints."""
-    child = subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert child.stdout is not None
-        line = child.stdout.readline()
-        while '"event"' in line and "server.listening" not in line:
-            line = child.stdout.readline()
-        yield child, line.strip()
-    finally:
-        child.terminate()
-        child.wait(20)
-
-
-@contextmanager
-def contestant(name: str, provider: str) -> Iterator[tuple[int, str]]:
-    """Start a contestant; its process id and its WebSocket's URL."""
-    if name != "evaa":
-        with process("-m", f"benchmarks.{name}", provider) as (child, line):
-            yield child.pid, json.loads(line)["url"]
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        env = {
-            "EVAA_PORT": "0",
-            "EVAA_LLM": "groq",
-            "GROQ_API_KEY": "x",
-            "GROQ_BASE_URL": provider,
-            "EVAA_SQLITE_PATH": f"{folder}/evaa.sqlite3",
-            "EVAA_SPILL_PATH": f"{folder}/spill",
-            "EVAA_LOG_FORMAT": "json",
-        }
-        with process("run.py", env=env) as (child, line):
-            assert child.stdout is not None
-            drain = subprocess.Popen(["cat"], stdin=child.stdout, stdout=subprocess.DEVNULL)
-            try:
-                yield child.pid, json.loads(line)["url"]
-            finally:
-                drain.kill()
-
-
-def cpu_s(pid: int) -> float:
-    """Process time (user and system) so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def session(http: aiohttp.ClientSession, url: str, scenario: Scenario, number: int, figures: Figures) -> None:
@@ -153,15 +99,7 @@ async def run_scenario(pid: int, url: str, scenario: Scenario) -> Figures:
     return figures
 
 
-def percentile(values: list[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
 def row(scenario: Scenario, name: str, figures: Figures, floor: Figures) -> str:
-    def spread(values: list[float]) -> str:
-        return " / ".join(f"{percentile(values, share):.1f}" for share in (0.5, 0.95, 0.99))
-
     def times(mine: float, other: float) -> str:
         return f"{mine / other:.1f}" if other else "-"
 

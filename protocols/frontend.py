@@ -1,21 +1,15 @@
-"""The frontend's wire contract: what a client sends, what EVAA sends, and the dialects that encode them.
+"""The frontend's wire contract: what a client sends, and what EVAA sends.
 
-Typed frames are the language inside EVAA as well; a dialect turns them into what its client understands. The plain
-dialect tells whole replies and errors, and nothing else. Decoders and encoders are made once for the process.
+Typed frames are the language inside EVAA as well; a dialect (`protocols.dialects`) turns them into what its client
+understands.
 """
 
-import base64
-import binascii
 import re
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 import msgspec
 
 from protocols.records import Source, Stage, Status
-
-PLAIN = "evaa.v1.json"
-TYPED_JSON = "evaa.v2.json"
-TOKEN_PREFIX = "evaa.token."
 
 MAX_ID_CHARS = 128
 """Length of what a client makes up to recognise its own frames by."""
@@ -31,6 +25,7 @@ class CloseCode:
 
     NORMAL = 1000
     GOING_AWAY = 1001
+    UNSUPPORTED_DATA = 1003
     SESSION_FAILED = 1011
     OVERLOADED = 1013
     TOO_MANY_BAD_FRAMES = 4400
@@ -47,6 +42,10 @@ class FrameRefused(Exception):
         self.code: ErrorCode = code
         self.message = message
         self.retryable = retryable
+
+    def as_error(self) -> "ErrorFrame":
+        """The frame that tells the client."""
+        return ErrorFrame(code=self.code, message=self.message, retryable=self.retryable)
 
 
 _SESSION_ID = re.compile(r"[0-9a-f]{24}")
@@ -181,6 +180,17 @@ class Ready(ServerFrame, tag="ready"):
     messages: tuple[Line, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
+class Transcript(ServerFrame, tag="transcript"):
+    """What was heard. Partials replace each other until `final`; an empty one takes back what was shown.
+
+    `turn` is the number that the utterance gets, as far as is known yet: of a final transcript, its turn's.
+    """
+
+    text: str
+    final: bool
+    turn: int
+
+
 class TurnStarted(ServerFrame, tag="turnStarted"):
     """The utterance is acknowledged: it is durable."""
 
@@ -255,126 +265,3 @@ def stage_data(stages: tuple[Stage, ...], index: int) -> StageData | Completion:
         order=stage.order,
         total_stages=len(stages),
     )
-
-
-# --- dialects ---------------------------------------------------------------------------------------------------
-
-
-class Dialect(Protocol):
-    """How one client speaks. Stateless: one instance serves every connection."""
-
-    name: str
-    tells_deltas: bool
-
-    def decode(self, message: str | bytes) -> tuple[ClientFrame, ...]:
-        """Return the frames that a message stands for, in order. Raises `FrameRefused`."""
-        ...
-
-    def encode(self, frame: ServerFrame) -> str | None:
-        """Return the message for a frame; None where this dialect does not speak of such a thing."""
-        ...
-
-
-class _PlainMessage(msgspec.Struct, frozen=True):
-    audioChunk: str | None = None
-    textPrompt: str | None = None
-    sessionId: str | None = None
-
-
-class _PlainReply(msgspec.Struct, frozen=True):
-    response: str
-    nextStage: bool
-    nextStageData: StageData | Completion | None
-
-
-class _PlainProblem(msgspec.Struct, frozen=True):
-    code: str
-    message: str
-    retryable: bool
-
-
-class _PlainError(msgspec.Struct, frozen=True):
-    error: _PlainProblem
-    response: str = ""
-    nextStage: bool = False
-    nextStageData: None = None
-
-
-_ENCODER = msgspec.json.Encoder()
-_UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
-_PLAIN_DECODER = msgspec.json.Decoder(_PlainMessage)
-_TYPED_DECODER = msgspec.json.Decoder(Start | Text | EndOfSpeech | Interrupt | Export | Ping)
-_TYPES = "start, text, endOfSpeech, interrupt, export, ping"
-
-
-class PlainDialect:
-    """`evaa.v1.json`: what the existing frontend was promised."""
-
-    name = PLAIN
-    tells_deltas = False
-
-    def decode(self, message: str | bytes) -> tuple[ClientFrame, ...]:
-        """A text message binds and may carry audio, then text; a binary one is audio."""
-        if isinstance(message, bytes):
-            return (Audio(message),)
-        try:
-            plain = _PLAIN_DECODER.decode(message)
-        except _UNDECODABLE as error:
-            keys = "audioChunk, textPrompt and sessionId, each a string or null"
-            raise FrameRefused("bad_frame", f"{error}; a frame is one JSON object with {keys}") from None
-        frames: list[ClientFrame] = [Start(session_id=plain.sessionId)]
-        if plain.audioChunk:  # an empty chunk is dropped
-            frames.append(Audio(_from_base64(plain.audioChunk)))
-        if plain.textPrompt is not None:
-            frames.append(Text(plain.textPrompt))
-        return tuple(frames)
-
-    def encode(self, frame: ServerFrame) -> str | None:
-        """A reply or an error in the three promised keys; None for every other frame."""
-        if isinstance(frame, Reply):
-            return _ENCODER.encode(_PlainReply(frame.response, frame.next_stage, frame.next_stage_data)).decode()
-        if isinstance(frame, ErrorFrame):
-            return _ENCODER.encode(_PlainError(_PlainProblem(frame.code, frame.message, frame.retryable))).decode()
-        return None
-
-
-class TypedJsonDialect:
-    """`evaa.v2.json`: tagged frames."""
-
-    name = TYPED_JSON
-    tells_deltas = True
-
-    def decode(self, message: str | bytes) -> tuple[ClientFrame, ...]:
-        """A text message is one tagged frame; a binary one is audio."""
-        if isinstance(message, bytes):
-            return (Audio(message),)
-        try:
-            return (_TYPED_DECODER.decode(message),)
-        except _UNDECODABLE as error:
-            hint = f"a frame is one JSON object whose type is one of {_TYPES}"
-            raise FrameRefused("bad_frame", f"{error}; {hint}") from None
-
-    def encode(self, frame: ServerFrame) -> str | None:
-        """Every frame, as JSON."""
-        return _ENCODER.encode(frame).decode()
-
-
-def _from_base64(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise FrameRefused("bad_frame", "audioChunk must be base64 (RFC 4648 section 4), or null") from None
-
-
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (PlainDialect(), TypedJsonDialect())}
-
-
-def choose_dialect(offered: tuple[str, ...]) -> Dialect | None:
-    """Return the first offered dialect that is known; the plain one if none was offered; None if all are unknown.
-
-    A token that travels as a subprotocol (`evaa.token.<token>`) is no offer of a dialect.
-    """
-    names = [name for name in offered if not name.startswith(TOKEN_PREFIX)]
-    if not names:
-        return DIALECTS[PLAIN]
-    return next((DIALECTS[name] for name in names if name in DIALECTS), None)

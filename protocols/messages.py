@@ -18,12 +18,33 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class Said(Message, frozen=True, gc=False):
-    """The user said `text`; `client_id` is what the client called it."""
+    """The user said `text`, in whole; `client_id` is what the client called it.
+
+    `stt_ms` is how long recognition took, from the arrival of the last word's audio to this text.
+    """
 
     text: str
     source: Source
     at: float
     client_id: str | None = None
+    stt_ms: float | None = None
+
+
+class PartlyHeard(Message, frozen=True, gc=False):
+    """The user is speaking: the utterance so far. Empty: what was partly heard came to nothing."""
+
+    text: str
+
+
+class ProbablySaid(Message, frozen=True, gc=False):
+    """The user has probably finished saying `text`: a reply may be prepared, but nothing of it may show."""
+
+    text: str
+    at: float
+
+
+class SpokeOn(Message, frozen=True, gc=False):
+    """The user had not finished: what `ProbablySaid` set off is void."""
 
 
 class InterruptAsked(Message, frozen=True, gc=False):
@@ -163,6 +184,7 @@ class TurnCompleted(Message, frozen=True):
     closed_stage: bool
     model: str
     followed_protocol: bool
+    stt_ms: float | None
     first_token_ms: float | None
     total_ms: float
     overhead_ms: float
@@ -172,4 +194,11 @@ class TurnCompleted(Message, frozen=True):
     cached_tokens: int
 
 
-Effect = Send | Withdraw | Ask | StopAsking | Save | TurnCompleted
+class SpeculationEnded(Message, frozen=True, gc=False):
+    """A reply that was prepared ahead was `used`, or thrown away; `ahead_ms` is how long it had a start for."""
+
+    used: bool
+    ahead_ms: float
+
+
+Effect = Send | Withdraw | Ask | StopAsking | Save | TurnCompleted | SpeculationEnded

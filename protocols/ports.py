@@ -1,11 +1,13 @@
-"""The interfaces that plug-ins implement: the interviewer and the session store."""
+"""The interfaces that plug-ins implement: the interviewer, speech-to-text and the session store."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from protocols.records import Lease, SessionRecord, Stage
+from protocols.speech import Heard, SttRequest, SttTraits
 
 # --- the interviewer --------------------------------------------------------------------------------------------
 
@@ -101,6 +103,124 @@ class Interviewer(Protocol):
         """Return the answer, having reported its pieces to `sink`. Raises `InterviewerFailed`.
 
         Cancellation stops the request; nothing reaches the sink afterwards.
+        """
+        ...
+
+
+# --- speech-to-text ---------------------------------------------------------------------------------------------
+
+
+class SttLost(Exception):
+    """The provider connection is gone, or could not be had, for a reason that may pass: worth another attempt.
+
+    `retry_after_s` is the provider's own word on when. The message goes into the log; it quotes no transcript.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class SttRefused(Exception):
+    """The provider will not serve this, however often it is asked: a bad key, a wrong parameter, undecodable audio."""
+
+
+MessageT = TypeVar("MessageT")
+Received_co = TypeVar("Received_co", covariant=True)
+Taken_contra = TypeVar("Taken_contra", contravariant=True)
+
+
+class SttConnection(Protocol[Received_co]):
+    """One connection to a recogniser, ready for audio. For one sending and one receiving task.
+
+    Every method raises `SttLost` or `SttRefused` once the connection is over. A cancelled send leaves it unusable.
+    """
+
+    request_id: str | None
+
+    async def send_audio(self, data: bytes) -> None:
+        """Send the next bytes of audio, never none. Blocks while the provider does not read."""
+        ...
+
+    async def keep_alive(self) -> None:
+        """Give a sign of life in place of audio."""
+        ...
+
+    async def finish_utterance(self) -> None:
+        """Ask for the final result of what was sent; it comes through `receive`, if at all."""
+        ...
+
+    async def finish_stream(self) -> None:
+        """No audio will come any more: ask for the last results. `receive` returns None after them."""
+        ...
+
+    async def set_keyterms(self, keyterms: tuple[str, ...]) -> None:
+        """Expect these words from now on, in place of the earlier ones; best effort."""
+        ...
+
+    async def receive(self) -> Received_co | None:
+        """Return the next message that may matter to endpointing; None at the end that `finish_stream` asked for."""
+        ...
+
+
+class Endpointing(Protocol[Taken_contra]):
+    """Turns provider messages and time into utterances. Pure; one for each session, across its connections.
+
+    `covered_s`: audio up to here, on the clock of the connection that lives, needs no replay: its words are in
+    `pending` or in a `Final` that was given out. `pending` is the text of the current utterance that is settled
+    already; `deadline` is when `tick` wants to be called, None if never.
+    """
+
+    covered_s: float
+    pending: str
+    deadline: float | None
+
+    def connected(self, now: float) -> None:
+        """A new connection begins: its audio clock starts at 0."""
+        ...
+
+    def receive(self, message: Taken_contra, now: float) -> Sequence[Heard]:
+        """Return what a message of the provider means."""
+        ...
+
+    def tick(self, now: float) -> Sequence[Heard]:
+        """Return what the passing of time means."""
+        ...
+
+    def finish(self, now: float, sent_s: float) -> Sequence[Heard]:
+        """The user has finished, by their own word or because no audio comes; `sent_s` of audio was sent."""
+        ...
+
+    def disconnected(self, kept_from_s: float) -> Sequence[Heard]:
+        """The connection is lost: what was not settled will be heard again from the replay.
+
+        The audio that can be replayed begins at `kept_from_s`; what was heard before that is settled as it is.
+        """
+        ...
+
+    def conclude(self) -> Sequence[Heard]:
+        """Nothing more will be heard: what there is becomes final."""
+        ...
+
+
+class SpeechToText(Protocol[MessageT]):
+    """A speech-to-text provider. One instance serves the process.
+
+    EVAA keeps the audio until it is covered, replays it to a new connection, and decides when to connect again; a
+    plug-in knows its provider's wire protocol and what its messages mean, nothing more.
+    """
+
+    name: str
+    traits: SttTraits
+
+    def endpointing(self, pending: str = "") -> Endpointing[MessageT]:
+        """Return the endpointing of a new session, or of one whose recogniser was restarted with `pending` heard."""
+        ...
+
+    def connect(self, request: SttRequest) -> AbstractAsyncContextManager[SttConnection[MessageT]]:
+        """A connection for the length of the block, closed at its end, within a bound.
+
+        Raises `SttLost` and `SttRefused`, alone or in a group, where it cannot be had.
         """
         ...
 

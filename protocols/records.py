@@ -21,7 +21,8 @@ class Stage(Record, frozen=True):
     """One stage of the interview.
 
     `opening` is the stage's first question. `follow_ups` are the questions that the scripted interviewer asks, in
-    order; a model makes up its own. At most `max_follow_ups` follow-ups are asked after the opening.
+    order; a model makes up its own. At most `max_follow_ups` follow-ups are asked after the opening. `keyterms` are
+    words that speech recognition should expect here.
     """
 
     stage_id: str
@@ -32,6 +33,7 @@ class Stage(Record, frozen=True):
     opening: str
     max_follow_ups: int = 3
     follow_ups: tuple[str, ...] = ()
+    keyterms: tuple[str, ...] = ()
 
 
 class TurnRecord(Record, frozen=True):

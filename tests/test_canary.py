@@ -32,7 +32,7 @@ from evaa.llm.groq import GroqInterviewer, open_groq
 from evaa.llm.scripted import ScriptedInterviewer
 from evaa.observability.logs import LogFormat, configure_logs
 from evaa.simulators.groq import MODELS, Behaviour, GroqSimulator
-from protocols.frontend import TYPED_JSON
+from protocols.dialects import TYPED_JSON
 from protocols.ports import Answer, AnswerSink, Interviewer, RecordTooLarge, TurnBrief
 from protocols.records import Stage
 from tests.actors.stores import MemorySpill, WatchedStore

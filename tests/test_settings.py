@@ -52,6 +52,18 @@ def test_every_setting_is_taken_from_its_variable(env_file: Path) -> None:
         "EVAA_LLM_FIRST_TOKEN_TIMEOUT_S": "1.5",
         "EVAA_LLM_PATIENCE_S": "2",
         "EVAA_LLM_HISTORY_CHARS": "2000",
+        "EVAA_STT": "our.module:make",
+        "DEEPGRAM_API_KEY": KEY,
+        "EVAA_DEEPGRAM_URL": "ws://127.0.0.1:1",
+        "EVAA_DEEPGRAM_MODEL": "nova-3",
+        "EVAA_DEEPGRAM_EOT_THRESHOLD": "0.9",
+        "EVAA_DEEPGRAM_EAGER_EOT_THRESHOLD": "0.4",
+        "EVAA_DEEPGRAM_EOT_TIMEOUT_MS": "7000",
+        "EVAA_DEEPGRAM_ENDPOINTING_MS": "300",
+        "EVAA_DEEPGRAM_UTTERANCE_END_MS": "2000",
+        "EVAA_STT_LANGUAGE": "de-AT",
+        "EVAA_STT_KEYTERMS": "n8n, DATEV",
+        "EVAA_STT_IDLE_S": "12.5",
         "EVAA_SQLITE_PATH": "a b.sqlite3",
         "EVAA_SPILL_PATH": "s.jsonl",
         "EVAA_MAX_SESSIONS": "1",
@@ -133,6 +145,15 @@ def test_every_kind_of_interviewer(env_file: Path, plugin: str) -> None:
         ("EVAA_LLM_PATIENCE_S", "five", "`float`"),
         ("EVAA_LLM_HISTORY_CHARS", "1999", ">= 2000"),
         ("EVAA_LLM_HISTORY_CHARS", "400001", "<= 400000"),
+        ("EVAA_STT", "whisper", "auto, deepgram, none, or package.module:factory"),
+        ("EVAA_DEEPGRAM_URL", "https://api.deepgram.com", "wss?://"),
+        ("EVAA_DEEPGRAM_URL", "wss://api.deepgram.com/v2/listen", "wss?://"),
+        ("EVAA_DEEPGRAM_EOT_THRESHOLD", "0.49", ">= 0.5"),
+        ("EVAA_DEEPGRAM_EAGER_EOT_THRESHOLD", "0.95", "<= 0.9"),
+        ("EVAA_DEEPGRAM_EOT_TIMEOUT_MS", "60001", "<= 60000"),
+        ("EVAA_DEEPGRAM_ENDPOINTING_MS", "0.3", "`int`"),
+        ("EVAA_DEEPGRAM_UTTERANCE_END_MS", "999", ">= 1000"),
+        ("EVAA_STT_IDLE_S", "0", "> 0"),
         ("EVAA_MAX_SESSIONS", "0", ">= 1"),
         ("EVAA_IDLE_TIMEOUT_S", "-5", "> 0"),
         ("EVAA_WRITE_DEADLINE_S", "86401", "<= 86400"),
@@ -160,6 +181,21 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(env_file:
 def test_groq_without_a_key_is_refused(env_file: Path) -> None:
     message = refusal({"EVAA_LLM": "groq", "GROQ_API_KEY": ""}, env_file)
     assert message == "EVAA_LLM is groq, but GROQ_API_KEY is not set."
+
+
+def test_deepgram_without_a_key_is_refused(env_file: Path) -> None:
+    message = refusal({"EVAA_STT": "deepgram", "DEEPGRAM_API_KEY": ""}, env_file)
+    assert message == "EVAA_STT is deepgram, but DEEPGRAM_API_KEY is not set."
+
+
+@pytest.mark.parametrize(("eager", "end"), [("0.2", "0.8"), ("0.85", "0.8")])
+def test_an_eager_threshold_that_flux_would_refuse(env_file: Path, eager: str, end: str) -> None:
+    given = {"EVAA_DEEPGRAM_EAGER_EOT_THRESHOLD": eager, "EVAA_DEEPGRAM_EOT_THRESHOLD": end}
+    assert refusal(given, env_file).startswith("EVAA_DEEPGRAM_EAGER_EOT_THRESHOLD ")
+
+
+def test_eager_ends_can_be_turned_off(env_file: Path) -> None:
+    assert load_settings({"EVAA_DEEPGRAM_EAGER_EOT_THRESHOLD": "0"}, env_file).deepgram_eager_eot_threshold == 0
 
 
 @pytest.mark.parametrize("name", ["EVAA_AUTH_SECRET", "MONGODB_URI"])

@@ -5,6 +5,7 @@ import argparse
 DESCRIPTION = "EVAA, the backend of a voice agent that interviews people about the automation they need."
 
 SIMULATE = "start a simulated Groq in this process and talk to it: no key is needed"
+AUDIO = "play these recordings (WebM or Ogg with Opus, or 16-bit mono WAVE) in real time in place of what you type"
 
 
 def parse_arguments(arguments: list[str] | None, settings_help: str) -> argparse.Namespace:
@@ -24,6 +25,7 @@ def parse_arguments(arguments: list[str] | None, settings_help: str) -> argparse
     talk = commands.add_parser("talk", help="be interviewed in this terminal")
     talk.add_argument("--url", help="the server (default: ws://EVAA_HOST:EVAA_PORT/ws)")
     talk.add_argument("--session", help="resume this session: 24 hexadecimal digits (default: a new one)")
+    talk.add_argument("--audio", metavar="FILE", nargs="+", action="extend", default=[], help=AUDIO)
 
     stages = commands.add_parser("stages", help="show, replace or write out the stages of the interview")
     actions = stages.add_subparsers(dest="action", metavar="ACTION", required=True)

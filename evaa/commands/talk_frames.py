@@ -45,6 +45,14 @@ class Ready(_Frame, frozen=True, tag="ready"):
     messages: tuple[Line, ...] = ()
 
 
+class Transcript(_Frame, frozen=True, tag="transcript"):
+    """What was heard. Partials replace each other until `final`; an empty one takes back what was shown."""
+
+    text: str
+    final: bool
+    turn: int
+
+
 class TurnStarted(_Frame, frozen=True, tag="turnStarted"):
     """A text was acknowledged: it is durable."""
 
@@ -87,6 +95,7 @@ class ErrorFrame(_Frame, frozen=True, tag="error"):
 
     code: str
     message: str
+    retryable: bool = True
 
 
 class GoingAway(_Frame, frozen=True, tag="goingAway"):
@@ -95,14 +104,18 @@ class GoingAway(_Frame, frozen=True, tag="goingAway"):
     reconnect_after_ms: int
 
 
-Frame: TypeAlias = Ready | TurnStarted | Delta | Reply | TurnCancelled | WarningFrame | ErrorFrame | GoingAway
+Frame: TypeAlias = (
+    Ready | Transcript | TurnStarted | Delta | Reply | TurnCancelled | WarningFrame | ErrorFrame | GoingAway
+)
 
 
 class _Tag(msgspec.Struct, frozen=True):
     type: str = ""
 
 
-_TAGS = frozenset(("ready", "turnStarted", "delta", "reply", "turnCancelled", "warning", "error", "goingAway"))
+_TAGS = frozenset(
+    ("ready", "transcript", "turnStarted", "delta", "reply", "turnCancelled", "warning", "error", "goingAway")
+)
 _TAG_DECODER = msgspec.json.Decoder(_Tag)
 _DECODER: msgspec.json.Decoder[Frame] = msgspec.json.Decoder(Frame)
 

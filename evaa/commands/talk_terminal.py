@@ -1,14 +1,16 @@
-"""The two faces of the terminal client: lines from a pipe, and a prompt on a terminal.
+"""The faces of the terminal client: lines from a pipe and a prompt on a terminal, and the same two without typing.
 
-On a terminal the prompt stays usable while a reply comes: the reply grows above it, and moves into the scroll-back once
-it is complete.
+On a terminal what is growing, a reply that comes or words that are being heard, stays below all else, above the prompt
+if there is one, and moves into the scroll-back once it is complete.
 """
 
 import contextlib
 import enum
 import io
+import signal
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Protocol, TextIO
 
@@ -17,9 +19,10 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
-from evaa.commands.talk_view import Kind, Piece, Print, Retracted, Shown, Spoken
+from evaa.commands.talk_effects import Hearing, Kind, Piece, Print, Retracted, Shown, Spoken
 
 _NAMES: dict[Kind, str] = {"you": "you: ", "evaa": "EVAA: ", "warning": "warning: ", "error": "error: "}
 _STYLES: dict[Kind, str] = {
@@ -30,6 +33,7 @@ _STYLES: dict[Kind, str] = {
     "warning": "yellow",
     "error": "bold red",
 }
+_HEARING = "… "
 _DISMISSAL_S = 1.0
 
 
@@ -91,6 +95,10 @@ class PlainTerminal:
             case Retracted(_, why):
                 self._break_line()
                 self._out.print(_line(Print("note", f"[{why}]")), soft_wrap=True)
+            case Hearing(text):
+                if text:
+                    self._break_line()
+                    self._out.print(Text(_HEARING + text, style="dim"), soft_wrap=True)
             case Print(kind):
                 self._break_line()
                 console = self._err if kind in ("warning", "error") else self._out
@@ -102,7 +110,72 @@ class PlainTerminal:
         self._in_line = False
 
 
-class PromptTerminal:
+class PlayingTerminal(PlainTerminal):
+    """Everything is shown as it comes, and nothing is read but Ctrl-C: for pipes, while recordings are played."""
+
+    def __init__(self, out: Console, err: Console) -> None:
+        super().__init__(io.StringIO(), out, err)
+
+    async def read(self) -> str | Key:
+        """Wait for Ctrl-C."""
+        return await _ctrl_c()
+
+
+class _GrowingTerminal(ABC):
+    """Shows what is growing below all else."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._coming = ""
+        self._hearing = ""
+
+    def show(self, effect: Shown) -> None:
+        """Show an effect; what is complete moves up."""
+        match effect:
+            case Piece(text):
+                self._coming += text
+            case Hearing(text):
+                self._hearing = text
+            case Spoken() | Retracted():
+                self._coming = ""
+        self._redraw()
+        match effect:
+            case Spoken(text):
+                self._console.print(_line(Print("evaa", text)))
+            case Retracted(text, why):
+                self._console.print(Text(f"{_NAMES['evaa']}{text} [{why}]", style="dim"))
+            case Print(kind):
+                # A note may hold a command to copy: left to the terminal to wrap, it stays one line.
+                self._console.print(_line(effect), soft_wrap=kind == "note")
+
+    @property
+    def _growing(self) -> str:
+        coming = f"{_NAMES['evaa']}{self._coming}\n" if self._coming else ""
+        return coming + (f"{_HEARING}{self._hearing}\n" if self._hearing else "")
+
+    @abstractmethod
+    def _redraw(self) -> None:
+        """Draw anew what is growing."""
+
+
+class LiveTerminal(_GrowingTerminal):
+    """Nothing is read but Ctrl-C: for a terminal, while recordings are played. `live` must be started."""
+
+    interactive = False
+
+    def __init__(self, live: Live) -> None:
+        super().__init__(live.console)
+        self._live = live
+
+    async def read(self) -> str | Key:
+        """Wait for Ctrl-C."""
+        return await _ctrl_c()
+
+    def _redraw(self) -> None:
+        self._live.update(Text(self._growing.rstrip("\n"), style="dim"), refresh=True)
+
+
+class PromptTerminal(_GrowingTerminal):
     """A prompt with editing and history, under a reply that grows while it comes.
 
     The prompt's own event loop lives in a worker thread for as long as one line is read. `console` must write through
@@ -112,9 +185,8 @@ class PromptTerminal:
     interactive = True
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        super().__init__(console)
         self._session: PromptSession[str] = PromptSession(self._prompt, erase_when_done=True)
-        self._coming = ""
         self._dismissed = False
 
     async def read(self) -> str | Key:
@@ -133,28 +205,11 @@ class PromptTerminal:
             self.show(Print("you", line))
         return line
 
-    def show(self, effect: Shown) -> None:
-        """Show an effect above the prompt."""
-        match effect:
-            case Piece(text):
-                self._grow(self._coming + text)
-            case Spoken(text):
-                self._grow("")
-                self._console.print(_line(Print("evaa", text)))
-            case Retracted(text, why):
-                self._grow("")
-                self._console.print(Text(f"{_NAMES['evaa']}{text} [{why}]", style="dim"))
-            case Print(kind):
-                # A note may hold a command to copy: left to the terminal to wrap, it stays one line.
-                self._console.print(_line(effect), soft_wrap=kind == "note")
-
-    def _grow(self, coming: str) -> None:
-        self._coming = coming
+    def _redraw(self) -> None:
         self._session.app.invalidate()
 
     def _prompt(self) -> StyleAndTextTuples:
-        above = f"{_NAMES['evaa']}{self._coming}\n" if self._coming else ""
-        return [("", above), ("ansigreen", "you> ")]
+        return [("", self._growing), ("ansigreen", "you> ")]
 
     def _ask(self, finished: threading.Event) -> str | Key:
         try:
@@ -181,15 +236,35 @@ class PromptTerminal:
 
 
 @contextlib.contextmanager
-def open_terminal() -> Iterator[Terminal]:
-    """Yield the face that standard input and output call for: a prompt only if both are a terminal."""
-    if sys.stdin.isatty() and sys.stdout.isatty():
+def open_terminal(*, takes_lines: bool = True) -> Iterator[Terminal]:
+    """Yield the face that standard input and output call for: a prompt only if both are a terminal.
+
+    Without `takes_lines` standard input is left alone, and what is read is Ctrl-C.
+    """
+    out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+    if not takes_lines and sys.stdout.isatty():
+        with open_live(out) as live:
+            yield LiveTerminal(live)
+    elif not takes_lines:
+        yield PlayingTerminal(out, err)
+    elif sys.stdin.isatty() and sys.stdout.isatty():
         with patch_stdout(raw=True):
             yield PromptTerminal(Console(highlight=False))
-        return
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")
-    yield PlainTerminal(sys.stdin, Console(highlight=False), Console(stderr=True, highlight=False))
+    else:
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")
+        yield PlainTerminal(sys.stdin, out, err)
+
+
+def open_live(console: Console) -> Live:
+    """Return a place below all else that is drawn when it is told to, and gone at the end."""
+    return Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+
+
+async def _ctrl_c() -> Key:
+    with trio.open_signal_receiver(signal.SIGINT) as signals:
+        await anext(signals)
+    return Key.INTERRUPT
 
 
 def _line(shown: Print) -> Text:

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from evaa.commands.talk_effects import Effect, Hearing, Piece, Print, Retracted, Send, Spoken
 from evaa.commands.talk_frames import (
     Delta,
     ErrorFrame,
@@ -17,56 +18,16 @@ from evaa.commands.talk_frames import (
     Ready,
     Reply,
     SeenStage,
+    Transcript,
     TurnCancelled,
     TurnStarted,
     WarningFrame,
     plain,
     read_frame,
 )
-from protocols.frontend import ClientFrame, Interrupt, Start, Text
+from protocols.frontend import AudioFormat, ClientFrame, EndOfSpeech, Interrupt, Start, Text
 
-Kind = Literal["note", "stage", "you", "evaa", "warning", "error"]
 Ending = Literal["complete", "refused"]
-
-
-# --- effects ----------------------------------------------------------------------------------------------------
-
-
-class Print(msgspec.Struct, frozen=True):
-    """Show a whole text on lines of its own."""
-
-    kind: Kind
-    text: str
-
-
-class Piece(msgspec.Struct, frozen=True):
-    """Show the next piece of the reply that is coming."""
-
-    text: str
-
-
-class Spoken(msgspec.Struct, frozen=True):
-    """The reply is complete. With `streamed`, its pieces have shown all of it."""
-
-    text: str
-    streamed: bool
-
-
-class Retracted(msgspec.Struct, frozen=True):
-    """The pieces shown so far, together `text`, will not become a reply."""
-
-    text: str
-    why: str
-
-
-class Send(msgspec.Struct, frozen=True):
-    """Send this message, if there is a connection."""
-
-    message: str
-
-
-Shown: TypeAlias = Print | Piece | Spoken | Retracted
-Effect: TypeAlias = Shown | Send
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -101,9 +62,14 @@ class View(msgspec.Struct, frozen=True):
     `newest` is the newest turn known, and `settled` the newest that gets no reply any more, because it has one or was
     interrupted. `owed` is the turn that EVAA has said it is answering. `failed` says that some text was refused or was
     left without an answer. `ending` is set once there is nothing more to talk about.
+
+    `audio` is how the recording that is played is declared. `partial` is what is being heard and not yet final, and
+    `heard` the newest turn whose transcript is. `missed` says that something which was being heard, or had been heard,
+    did not outlive the connection: EVAA does not have it. `losses` counts the connections that were lost.
     """
 
     session_id: str
+    audio: AudioFormat | None = None
     bound: bool = False
     was_bound: bool = False
     opening_due: bool = False
@@ -117,6 +83,10 @@ class View(msgspec.Struct, frozen=True):
     streaming: int = -1
     streamed: str = ""
     said: tuple[Said, ...] = ()
+    partial: str = ""
+    heard: int = -1
+    missed: bool = False
+    losses: int = 0
     failed: bool = False
     reconnect_after_s: float = 0.0
     ending: Ending | None = None
@@ -127,9 +97,14 @@ class View(msgspec.Struct, frozen=True):
         return bool(self.streamed) or self.owed > self.settled or any(not said.answered for said in self.said)
 
     @property
+    def open(self) -> bool:
+        """Whether the user may speak: connected, and the opening question asked."""
+        return self.bound and not self.opening_due
+
+    @property
     def idle(self) -> bool:
-        """Whether EVAA waits for the user: connected, the opening question asked, everything answered."""
-        return self.bound and not self.opening_due and not self.busy
+        """Whether EVAA waits for the user: everything that was said is answered, and nothing is being heard."""
+        return self.open and not self.busy and not self.partial
 
 
 Change: TypeAlias = tuple[View, tuple[Effect, ...]]
@@ -137,7 +112,18 @@ Change: TypeAlias = tuple[View, tuple[Effect, ...]]
 
 def start_message(view: View) -> str:
     """Return the first message of a connection; it asks for the conversation so far."""
-    return _encode(Start(session_id=view.session_id, replay=True))
+    return _encode(Start(session_id=view.session_id, audio=view.audio, replay=True))
+
+
+def declare(view: View, audio: AudioFormat) -> Change:
+    """A recording is going to be played. EVAA is told now, or else when a connection binds; `ready` answers that."""
+    view = _with(view, audio=audio)
+    return _with(view, bound=False), (Send(start_message(view)),) if view.bound else ()
+
+
+def end_speech(view: View) -> Change:
+    """The recording has been played to its end."""
+    return view, (Send(_encode(EndOfSpeech())),)
 
 
 def say(view: View, text: str, text_id: str) -> Change:
@@ -155,8 +141,9 @@ def interrupt(view: View) -> Change:
 
 
 def lost(view: View) -> Change:
-    """The connection is gone, and with it the pieces of a reply that was coming."""
-    effects = _retraction(view, "lost with the connection")
+    """The connection is gone, and with it the pieces of a reply that was coming, and of what was being heard."""
+    effects = (*_no_longer_hearing(view), *_retraction(view, "lost with the connection"))
+    view = _with(view, missed=view.missed or bool(view.partial), partial="", losses=view.losses + 1)
     return _with(view, bound=False, streaming=-1, streamed="", owed=-1), effects
 
 
@@ -171,6 +158,8 @@ def receive(view: View, message: str | bytes) -> Change:
             return view, ()
         case Ready():
             return _ready(view, frame)
+        case Transcript():
+            return _transcript(view, frame)
         case TurnStarted():
             return _turn_started(view, frame), ()
         case Delta():
@@ -202,6 +191,8 @@ def _ready(view: View, frame: Ready) -> Change:
         bound=True,
         was_bound=True,
         opening_due=not frame.resumed and not spoken_to,
+        missed=view.missed or view.heard > view.newest,
+        heard=min(view.heard, view.newest),
         reconnect_after_s=0.0,
         stages=frame.stages,
     )
@@ -221,11 +212,21 @@ def _replayed(view: View, line: Line) -> Change:
     if line.turn <= view.newest:
         return view, ()
     view = _with(view, newest=line.turn)
+    if line.turn <= view.heard:
+        return view, ()
     ours = next((said for said in view.said if said.turn is None and said.text.strip() == line.text.strip()), None)
     if ours is None:
         return view, (Print("you", plain(line.text)),)
     # Stored after all, though the acknowledgement was lost on the way.
     return _acknowledge(view, ours.id, line.turn), ()
+
+
+def _transcript(view: View, frame: Transcript) -> Change:
+    text = plain(frame.text)
+    if not frame.final:
+        return _with(view, partial=text), (Hearing(text),) if text != view.partial else ()
+    effects = (*_no_longer_hearing(view), Print("you", text))
+    return _with(view, partial="", heard=frame.turn, missed=False, owed=frame.turn), effects
 
 
 def _turn_started(view: View, frame: TurnStarted) -> View:
@@ -285,7 +286,8 @@ def _turn_cancelled(view: View, frame: TurnCancelled) -> Change:
 
 def _error(view: View, frame: ErrorFrame) -> Change:
     shown = (Print("error", f"{plain(frame.message)} ({plain(frame.code)})"),)
-    if frame.code in _END_ALL:
+    deaf = view.audio is not None and frame.code == "stt_unavailable" and not frame.retryable
+    if deaf or frame.code in _END_ALL:
         return _with(view, ending="refused", failed=True), shown
     if frame.code == "internal":  # EVAA's agent began anew; it knows only what it had acknowledged
         return view, (*shown, *_unacknowledged(view))
@@ -367,6 +369,10 @@ def _complete(view: View, effects: list[Effect]) -> Change:
 
 def _retraction(view: View, why: str) -> tuple[Effect, ...]:
     return (Retracted(view.streamed, why),) if view.streamed else ()
+
+
+def _no_longer_hearing(view: View) -> tuple[Effect, ...]:
+    return (Hearing(""),) if view.partial else ()
 
 
 def _send_again(said: Said) -> Send:

@@ -23,19 +23,10 @@ from collections.abc import Callable
 import msgspec
 
 from evaa.interview import reducer, views
+from evaa.interview.acknowledgements import Acknowledgements
 from evaa.interview.exchange import exchange
-from evaa.interview.turn import LiveTurn, Unacknowledged, completed, timing
-from protocols.frontend import (
-    Completion,
-    Delta,
-    ErrorCode,
-    ErrorFrame,
-    Reply,
-    ServerFrame,
-    StageData,
-    TurnCancelled,
-    WarningFrame,
-)
+from evaa.interview.turn import LiveTurn, completed
+from protocols.frontend import Delta, ErrorCode, ErrorFrame, ServerFrame, Transcript, TurnCancelled, WarningFrame
 from protocols.messages import (
     Answered,
     AnswerFailed,
@@ -44,6 +35,7 @@ from protocols.messages import (
     Effect,
     InterruptAsked,
     Message,
+    PartlyHeard,
     ReplayAsked,
     ReplyPiece,
     ReplyReceived,
@@ -59,13 +51,12 @@ from protocols.messages import (
     StoreTroubled,
     Withdraw,
 )
-from protocols.ports import Answer
+from protocols.ports import Answer, TurnBrief
 from protocols.records import Interview, SessionRecord, TurnRecord
 
 MAX_WAITING = 16
 """Utterances that may wait while a reply is leaving; one more is refused."""
 
-GOODBYE = "Thank you, that is everything I need. I have noted it all."
 AFTERWARDS = "Our interview is complete, and what you told me is saved."
 NOT_ACKNOWLEDGED = "The store cannot be reached: what you say now is answered but not safely kept until it is back"
 
@@ -91,11 +82,8 @@ class TurnEngine:
         self._wall_ms = wall_ms
         self._turn: LiveTurn | None = None
         self._waiting: deque[Said] = deque()
-        self._unacknowledged: deque[Unacknowledged] = deque()
-        self._unsure_until = 0
+        self._acknowledgements = Acknowledgements()
         self._is_resumed = True
-        self._store_troubled = False
-        self._store_s: float | None = None
         self._effects: list[Effect] = []
 
     def __repr__(self) -> str:
@@ -127,7 +115,7 @@ class TurnEngine:
         What is durable of the state is not known here; it is saved again, and until then nothing is acknowledged.
         """
         self.revision += 1
-        self._unsure_until = self.revision
+        self._acknowledgements.doubt_until(self.revision)
         interview = self.record.interview
         if reducer.owes_reply(interview):
             owed = interview.turns[-1]
@@ -139,6 +127,23 @@ class TurnEngine:
         self._refuse("internal", "The agent was restarted; what was not acknowledged should be sent again")
         return self._drain()
 
+    def conclude(self) -> list[Effect]:
+        """Nothing is sent any more. What waited while a reply was leaving is kept; the next connection answers it."""
+        while self._waiting:
+            self._note(self._waiting.popleft())
+            self._save()
+        return self._drain()
+
+    def foresee(self, text: str) -> TurnBrief | None:
+        """What the interviewer would be asked if the user said `text` now; None if it would not be asked right away.
+
+        That is so while a turn is live, and once the last stage has closed. Nothing changes by looking ahead.
+        """
+        if self._turn is not None or self.record.interview.stage is None:
+            return None
+        interview = self._with(Said(text=text, source="voice", at=0.0))
+        return views.brief(msgspec.structs.replace(self.record, interview=interview))
+
     def handle(self, message: Message) -> list[Effect]:
         """Return what is to be done about `message`, in order."""
         match message:
@@ -147,6 +152,8 @@ class TurnEngine:
             case DeltaTaken(turn, text):
                 if live := self._live(turn):
                     live.taken.append(text)
+            case PartlyHeard(text):
+                self._send(Transcript(text=text, final=False, turn=self._next_turn))
             case Said():
                 self._on_said(message)
             case Requested(turn, at):
@@ -182,35 +189,49 @@ class TurnEngine:
         if said.client_id is not None and self._is_known(said.client_id):
             self._acknowledge_again(said.client_id)
             self._ask_again_if_failed(said.client_id, heard_at=said.at)
-        elif self._turn is not None and self._turn.phase == "leaving":
-            if len(self._waiting) == MAX_WAITING:
-                self._refuse("rate_limited", "Too many prompts at once; wait for the reply")
-            else:
-                self._waiting.append(said)
+        elif len(self._waiting) == MAX_WAITING:
+            self._refuse("rate_limited", "Too many prompts at once; wait for the reply")
         else:
-            if self._turn is not None:
-                self._cut_short(self._turn, by_utterance=True)
-            self._start_turn(said)
+            if said.source == "voice":
+                self._send(Transcript(text=said.text, final=True, turn=self._next_turn))
+            if self._turn is not None and self._turn.phase == "leaving":
+                self._waiting.append(said)
+            else:
+                self._start_turn(said)
+
+    @property
+    def _next_turn(self) -> int:
+        """The number of the turn that what is said next will start: those who wait come first, each with its own."""
+        return len(self.record.interview.turns) + len(self._waiting) + 1
 
     def _start_turn(self, said: Said) -> None:
+        if self._turn is not None:
+            self._cut_short(self._turn, by_utterance=True)
+        turn = self._note(said)
+        self._begin(turn, heard_at=said.at, stt_ms=said.stt_ms)
+        self._save()
+
+    def _note(self, said: Said) -> TurnRecord:
+        """The words become part of the interview, to be saved."""
+        self._change(interview=self._with(said))
+        turn = self.record.interview.turns[-1]
+        self._acknowledge_when_durable(turn)
+        return turn
+
+    def _with(self, said: Said) -> Interview:
         interview = self.record.interview
         if reducer.owes_reply(interview):  # the answer failed
             interview = reducer.superseded(interview)
-        interview = reducer.said(
+        return reducer.said(
             interview,
             text=said.text,
             source=said.source,
             client_id=said.client_id,
             at_ms=self._wall_ms(),
         )
-        self._change(interview=interview)
-        turn = interview.turns[-1]
-        self._acknowledge_when_durable(turn)
-        self._begin(turn, heard_at=said.at)
-        self._save()
 
-    def _begin(self, owed: TurnRecord, *, heard_at: float) -> None:
-        self._turn = LiveTurn(owed.turn, owed.source, owed.client_id, heard_at)
+    def _begin(self, owed: TurnRecord, *, heard_at: float, stt_ms: float | None = None) -> None:
+        self._turn = LiveTurn(owed.turn, owed.source, owed.client_id, heard_at, stt_ms)
         if self.record.interview.stage is not None:
             self._do(Ask(views.brief(self.record)))
         else:
@@ -228,9 +249,9 @@ class TurnEngine:
     def _acknowledge_again(self, client_id: str) -> None:
         """The same text once more, from a client that does not know whether it arrived: nothing happens twice."""
         turn = reducer.find_turn(self.record.interview, client_id)
-        if turn is None or self._is_unacknowledged(turn.turn):
+        if turn is None or self._acknowledgements.is_expected(turn.turn):
             return  # it is acknowledged as soon as it is durable
-        if self._unsure_until:
+        if self._acknowledgements.is_unsure:
             self._acknowledge_when_durable(turn)
             return
         self._send(views.turn_started(turn))
@@ -238,10 +259,7 @@ class TurnEngine:
             self._send(views.delivered_reply(self.record.interview, turn))
 
     def _acknowledge_when_durable(self, turn: TurnRecord) -> None:
-        self._unacknowledged.append(Unacknowledged(self.revision, turn))
-
-    def _is_unacknowledged(self, number: int) -> bool:
-        return any(waiting.turn.turn == number for waiting in self._unacknowledged)
+        self._acknowledgements.expect(turn, self.revision)
 
     def _ask_again_if_failed(self, client_id: str, *, heard_at: float) -> None:
         interview = self.record.interview
@@ -307,42 +325,25 @@ class TurnEngine:
         if not answered.answer.text:
             self._on_failed(turn.number, "The agent had no answer; say it again in a moment")
             return
-        answer = self._complete(turn, answered.answer)
-        closes = reducer.closes_stage(self.record.interview, wants_next=answer.wants_next)
-        turn.answer = answer
+        turn.answer = self._complete(turn, answered.answer)
         turn.phase = "replying"
-        turn.reply = Reply(
-            turn=turn.number,
-            response=answer.text,
-            next_stage=closes,
-            next_stage_data=self._what_begins() if closes else None,
-            timing=timing(turn, answered.at),
-            id=views.optional(turn.client_id),
-        )
+        turn.reply = views.whole_reply(self.record.interview, turn, turn.answer, answered.at)
         self._send_reply_when_acknowledged()
 
     def _complete(self, turn: LiveTurn, answer: Answer) -> Answer:
-        """Where the stage closes against the model's will, add what comes next: the user is never left without."""
-        interview = self.record.interview
-        if answer.wants_next or not reducer.closes_stage(interview, wants_next=False):
+        """Where the stage closes against the model's will, add what comes next."""
+        addition = "" if answer.wants_next else views.bridge(self.record.interview)
+        if not addition:
             return answer
-        upcoming = interview.stage_index + 1
-        bridge = interview.stages[upcoming].opening if upcoming < len(interview.stages) else GOODBYE
-        addition = f"\n\n{bridge}"
         self._send(Delta(turn=turn.number, text=addition))
-        text = answer.text + addition
-        return msgspec.structs.replace(answer, text=text, history=())
-
-    def _what_begins(self) -> StageData | Completion:
-        stage = self.record.interview.stage
-        assert stage is not None
-        return views.stage_after(self.record.interview, stage.stage_id)
+        return msgspec.structs.replace(answer, text=answer.text + addition, history=())
 
     def _send_reply_when_acknowledged(self) -> None:
         turn = self._turn
         if turn is None or turn.reply is None or turn.phase != "replying":
             return
-        if not self._reply_acknowledges or not self._is_unacknowledged(turn.number) or self._store_troubled:
+        waits_for_store = self._reply_acknowledges and self._acknowledgements.is_expected(turn.number)
+        if not waits_for_store or self._acknowledgements.store_troubled:
             reply, turn.reply = turn.reply, None
             self._send(reply)
 
@@ -359,26 +360,21 @@ class TurnEngine:
         history = answer.history or exchange(words, answer.text, closes=closed, facts=answer.facts)
         self._change(interview=after, history=history)
         self._save()
-        self._do(
-            completed(turn, answer, stage=before.stage_index + 1, closed=closed, at=written.at, store_s=self._store_s)
-        )
+        store_s = self._acknowledgements.store_s
+        self._do(completed(turn, answer, stage=before.stage_index + 1, closed=closed, at=written.at, store_s=store_s))
         while self._waiting:
-            self._on_said(self._waiting.popleft())
+            self._start_turn(self._waiting.popleft())
 
     # --- the store ----------------------------------------------------------------------------------------------
 
     def _on_saved(self, saved: Saved) -> None:
-        self._store_troubled = False
-        self._store_s = saved.took_s
-        if saved.revision >= self._unsure_until:
-            self._unsure_until = 0
-        while self._unacknowledged and self._unacknowledged[0].revision <= saved.revision:
-            self._send(views.turn_started(self._unacknowledged.popleft().turn))
+        for turn in self._acknowledgements.on_saved(saved):
+            self._send(views.turn_started(turn))
         self._send_reply_when_acknowledged()
 
     def _on_store_troubled(self) -> None:
-        if not self._store_troubled:
-            self._store_troubled = True
+        if not self._acknowledgements.store_troubled:
+            self._acknowledgements.store_troubled = True
             self._refuse("storage_unavailable", NOT_ACKNOWLEDGED)
         self._send_reply_when_acknowledged()
 

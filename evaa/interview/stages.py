@@ -25,12 +25,13 @@ from protocols.records import Stage
 MAX_BYTES = 2**20
 MAX_STAGES = 50
 MAX_FOLLOW_UPS = 10
+MAX_KEYTERMS = 50
 
 Format = Literal["yaml", "json"]
 
-_LONGEST = {"name": 80, "description": 500, "goal": 4000, "opening": 600, "followUps": 600}
+_LONGEST = {"name": 80, "description": 500, "goal": 4000, "opening": 600, "followUps": 600, "keyterms": 100}
 _TEXTS = ("name", "description", "goal", "opening")
-_KEYS = ("stageId", "name", "description", "order", "goal", "opening", "maxFollowUps", "followUps")
+_KEYS = ("stageId", "name", "description", "order", "goal", "opening", "maxFollowUps", "followUps", "keyterms")
 _OTHER_SPELLINGS = {"id": "stageId", "question": "opening", "questions": "followUps"}
 _DEFAULT_MAX_FOLLOW_UPS = 3
 _HIGHEST_ORDER = 999_999
@@ -94,6 +95,7 @@ def _plain(stage: Stage) -> dict[str, Any]:
         "opening": stage.opening,
         "maxFollowUps": stage.max_follow_ups,
         "followUps": list(stage.follow_ups),
+        "keyterms": list(stage.keyterms),
     }
 
 
@@ -225,8 +227,7 @@ class _Reader:
             return Stage("", "", "", "", order=-position, opening="")
         fields = self.fields(node, place, _KEYS)
         texts = {key: self.text(fields.get(key), f"{place}.{key}", _LONGEST[key]) for key in _TEXTS}
-        if "\n" in texts["name"]:
-            self.refuse(f"{place}.name", "expected a single line")
+        self.check_line(texts["name"], f"{place}.name")
         order = self.number(fields.get("order"), f"{place}.order", (0, _HIGHEST_ORDER), position)
         most = self.number(
             fields.get("maxFollowUps"), f"{place}.maxFollowUps", (0, MAX_FOLLOW_UPS), _DEFAULT_MAX_FOLLOW_UPS
@@ -236,7 +237,11 @@ class _Reader:
             order=order,
             max_follow_ups=most,
             follow_ups=self.follow_ups(fields.get("followUps"), f"{place}.followUps", most),
-            **texts,
+            keyterms=self.keyterms(fields.get("keyterms"), f"{place}.keyterms"),
+            name=texts["name"],
+            description=texts["description"],
+            goal=texts["goal"],
+            opening=texts["opening"],
         )
 
     def text(self, node: yaml.Node | None, place: str, longest: int) -> str:
@@ -282,15 +287,33 @@ class _Reader:
 
     def follow_ups(self, node: yaml.Node | None, place: str, most: int) -> tuple[str, ...]:
         """Return the follow-ups, none if there are none."""
+        follow_ups = self.texts(node, place, _LONGEST["followUps"])
+        if 0 <= most < len(follow_ups):
+            self.refuse(place, f"{len(follow_ups)} follow-ups, but maxFollowUps is {most}")
+        return follow_ups
+
+    def keyterms(self, node: yaml.Node | None, place: str) -> tuple[str, ...]:
+        """Return the words that speech recognition should expect, none if there are none."""
+        keyterms = self.texts(node, place, _LONGEST["keyterms"])
+        if len(keyterms) > MAX_KEYTERMS:
+            self.refuse(place, f"{len(keyterms)} keyterms, at most {MAX_KEYTERMS} are allowed")
+        for index, keyterm in enumerate(keyterms):
+            self.check_line(keyterm, f"{place}[{index}]")
+        return keyterms
+
+    def texts(self, node: yaml.Node | None, place: str, longest: int) -> tuple[str, ...]:
+        """Return a list of texts; empty if it is left out or was refused."""
         if node is None:
             return ()
         if not isinstance(node, yaml.SequenceNode):
             self.refuse(place, f"expected a list of texts, got {_kind(node)}")
             return ()
-        if 0 <= most < len(node.value):
-            self.refuse(place, f"{len(node.value)} follow-ups, but maxFollowUps is {most}")
-        longest = _LONGEST["followUps"]
         return tuple(self.text(item, f"{place}[{index}]", longest) for index, item in enumerate(node.value))
+
+    def check_line(self, text: str, place: str) -> None:
+        """Refuse a text of several lines."""
+        if "\n" in text:
+            self.refuse(place, "expected a single line")
 
     def check_unique(self, key: str, values: Sequence[_T]) -> None:
         """Refuse a value that an earlier stage has; what was refused already (empty, negative) is not compared."""

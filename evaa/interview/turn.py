@@ -6,7 +6,7 @@ from typing import Literal
 from protocols.frontend import Reply, Timing
 from protocols.messages import TurnCompleted
 from protocols.ports import Answer
-from protocols.records import Source, TurnRecord
+from protocols.records import Source
 
 
 @dataclass(slots=True)
@@ -17,6 +17,7 @@ class LiveTurn:
     source: Source
     client_id: str | None
     heard_at: float
+    stt_ms: float | None = None
     phase: Literal["asking", "replying", "leaving"] = "asking"
     requested_at: float | None = None
     first_piece_at: float | None = None
@@ -24,14 +25,6 @@ class LiveTurn:
     taken: list[str] = field(default_factory=list)
     answer: Answer | None = None
     reply: Reply | None = None
-
-
-@dataclass(slots=True)
-class Unacknowledged:
-    """An utterance that is acknowledged once `revision` is durable."""
-
-    revision: int
-    turn: TurnRecord
 
 
 def _ms(since: float, until: float | None) -> float | None:
@@ -48,7 +41,7 @@ def _overhead_s(turn: LiveTurn, until: float) -> float:
 def timing(turn: LiveTurn, now: float) -> Timing:
     """What the client is told of a reply's time."""
     return Timing(
-        stt_ms=None,
+        stt_ms=turn.stt_ms,
         first_token_ms=_ms(turn.heard_at, turn.first_piece_at),
         total_ms=round((now - turn.heard_at) * 1000, 3),
         overhead_ms=round(_overhead_s(turn, now) * 1000, 3),
@@ -66,6 +59,7 @@ def completed(
         closed_stage=closed,
         model=answer.model,
         followed_protocol=answer.followed_protocol,
+        stt_ms=turn.stt_ms,
         first_token_ms=_ms(turn.heard_at, turn.first_piece_at),
         total_ms=round((at - turn.heard_at) * 1000, 3),
         overhead_ms=round(_overhead_s(turn, at) * 1000, 3),

@@ -2,11 +2,13 @@
 
 import msgspec
 
-from evaa.interview.reducer import follow_ups_left, unanswered
+from evaa.interview.reducer import closes_stage, follow_ups_left, unanswered
+from evaa.interview.turn import LiveTurn, timing
 from protocols.frontend import Completion, Line, PlannedStage, Ready, Reply, StageData, Timing, TurnStarted, stage_data
-from protocols.ports import TurnBrief
+from protocols.ports import Answer, TurnBrief
 from protocols.records import Interview, SessionRecord, TurnRecord
 
+GOODBYE = "Thank you, that is everything I need. I have noted it all."
 NO_TIME_SPENT = Timing(stt_ms=None, first_token_ms=None, total_ms=0.0, overhead_ms=0.0)
 
 
@@ -48,6 +50,19 @@ def last_reply(interview: Interview) -> Reply:
     )
 
 
+def whole_reply(interview: Interview, turn: LiveTurn, answer: Answer, at: float) -> Reply:
+    """The reply of the live turn, which was answered at `at`."""
+    closed = interview.stage if closes_stage(interview, wants_next=answer.wants_next) else None
+    return Reply(
+        turn=turn.number,
+        response=answer.text,
+        next_stage=closed is not None,
+        next_stage_data=None if closed is None else stage_after(interview, closed.stage_id),
+        timing=timing(turn, at),
+        id=optional(turn.client_id),
+    )
+
+
 def delivered_reply(interview: Interview, turn: TurnRecord) -> Reply:
     """The reply of a turn that is over, once more."""
     return Reply(
@@ -74,6 +89,17 @@ def stage_after(interview: Interview, stage_id: str) -> StageData | Completion:
     """What begins when the stage `stage_id` closes."""
     position = next(index for index, stage in enumerate(interview.stages) if stage.stage_id == stage_id)
     return stage_data(interview.stages, position + 1)
+
+
+def bridge(interview: Interview) -> str:
+    """What a reply needs at its end where no follow-up is left: the user always has something to answer, or a goodbye.
+
+    Empty while the stage goes on.
+    """
+    if not closes_stage(interview, wants_next=False):
+        return ""
+    upcoming = interview.stage_index + 1
+    return f"\n\n{interview.stages[upcoming].opening if upcoming < len(interview.stages) else GOODBYE}"
 
 
 def unanswered_words(interview: Interview) -> str:

@@ -1,6 +1,5 @@
 """Which interviewer answers: the choice of plug-ins, and their order when one fails."""
 
-import importlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -11,6 +10,7 @@ import structlog
 from evaa.asyncio_bridge import Bridge
 from evaa.llm.fallback import FallbackInterviewer
 from evaa.llm.scripted import ScriptedInterviewer
+from evaa.plugins import load_factory
 from protocols.ports import Interviewer
 
 _log = structlog.get_logger(actor="llm")
@@ -29,10 +29,6 @@ class LlmChoice(msgspec.Struct, frozen=True, kw_only=True):
     max_history_chars: int
     first_token_timeout_s: float
     patience_s: float
-
-
-class PluginRefused(Exception):
-    """A plug-in that cannot be had; the message says why."""
 
 
 @asynccontextmanager
@@ -63,23 +59,8 @@ async def open_interviewer(bridge: Bridge, choice: LlmChoice) -> AsyncIterator[I
     elif plugin == "scripted":
         yield ScriptedInterviewer()
     else:
-        yield _chain(choice, load_factory(plugin))
-
-
-def load_factory(path: str) -> Interviewer:
-    """Call the factory at `package.module:name`. Raises `PluginRefused` if there is none or it is no interviewer."""
-    module_name, _, name = path.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError) as error:
-        raise PluginRefused(f"EVAA_LLM is {path}, but it cannot be loaded: {error}.") from None
-    if not callable(factory):
-        raise PluginRefused(f"EVAA_LLM is {path}, but that is not callable; it should return an interviewer.")
-    interviewer = factory()
-    missing = [method for method in ("name", "answer") if not hasattr(interviewer, method)]
-    if missing:
-        raise PluginRefused(f"EVAA_LLM is {path}, but what it returns lacks {', '.join(missing)}.")
-    return cast(Interviewer, interviewer)
+        made = load_factory(plugin, variable="EVAA_LLM", kind="an interviewer", methods=("name", "answer"))
+        yield _chain(choice, cast(Interviewer, made))
 
 
 def _chain(choice: LlmChoice, *interviewers: Interviewer) -> Interviewer:

@@ -7,7 +7,7 @@ under the question that they answer.
 
 import re
 
-from evaa.interview.engine import GOODBYE
+from evaa.interview.views import GOODBYE
 from protocols.ports import Answer, AnswerSink, TurnBrief
 
 NAME = "scripted"

@@ -19,8 +19,8 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 
 from actors.server import PATH, Server, ServerLimits
 from actors.session import Services
-from protocols.frontend import PLAIN, TYPED_JSON
-from protocols.ports import Interviewer
+from protocols.dialects import PLAIN, TYPED_JSON, TYPED_MSGPACK
+from protocols.ports import Interviewer, SpeechToText
 from protocols.records import SessionRecord, Stage
 from tests.actors.interviewers import FakeInterviewer
 from tests.actors.stores import MemorySpill, Said, WatchedStore, ignore
@@ -70,6 +70,7 @@ class Client:
         self.passed: list[Frame] = []
         self.everything: list[Frame] = []
         self.is_plain = dialect == PLAIN
+        self.is_packed = dialect == TYPED_MSGPACK
         self._send, self._frames = trio.open_memory_channel[Frame](10_000)
 
     async def listen(self) -> None:
@@ -81,7 +82,7 @@ class Client:
                 except ConnectionClosed:
                     self.closed_at = trio.current_time()
                     return
-                frame = Frame(msgspec.json.decode(message))
+                frame = Frame((msgspec.msgpack if isinstance(message, bytes) else msgspec.json).decode(message))
                 frame.at = trio.current_time()
                 self.everything.append(frame)
                 self._send.send_nowait(frame)
@@ -99,7 +100,7 @@ class Client:
 
     async def send(self, **fields: object) -> None:
         """Send a frame."""
-        await self.send_raw(msgspec.json.encode(fields).decode())
+        await self.send_raw(msgspec.msgpack.encode(fields) if self.is_packed else msgspec.json.encode(fields).decode())
 
     async def send_raw(self, message: str | bytes) -> None:
         """Send a message as it is."""
@@ -204,6 +205,7 @@ class Evaa:
         stages: tuple[Stage, ...] = STAGES,
         limits: ServerLimits | None = None,
         owner: str = "this process",
+        stt: SpeechToText[Any] | None = None,
     ) -> None:
         self.interviewer = FakeInterviewer()
         self.store = WatchedStore() if store is None else store
@@ -214,7 +216,7 @@ class Evaa:
         self._stages = stages
         self._has_seeded = False
         services = Services(
-            store=self.store, interviewer=interviewer or self.interviewer, spill=self.spill, owner=owner
+            store=self.store, interviewer=interviewer or self.interviewer, spill=self.spill, owner=owner, stt=stt
         )
         self.server = Server(services, ServerLimits() if limits is None else limits)
 

@@ -14,7 +14,7 @@ import trio.testing
 from trio.testing import MockClock
 from trio_websocket import ConnectionClosed, ConnectionRejected
 
-from protocols.frontend import PLAIN, TYPED_JSON
+from protocols.dialects import PLAIN, TYPED_JSON
 from tests.actors.harness import OPENING, SESSION, Client, Closed, Evaa
 from tests.actors.interviewers import says
 from tests.actors.wire import Wire

@@ -6,7 +6,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from actors.server import ServerLimits
-from protocols.frontend import PLAIN, TYPED_JSON
+from protocols.dialects import PLAIN, TYPED_JSON
 from tests.actors.harness import OTHER_SESSION, Client, Evaa
 from tests.actors.interviewers import fails, says
 from tests.actors.stores import Said

@@ -5,7 +5,7 @@ from trio.testing import MockClock
 
 from evaa.llm.fallback import FallbackInterviewer
 from evaa.llm.scripted import ScriptedInterviewer
-from protocols.frontend import PLAIN
+from protocols.dialects import PLAIN
 from tests.actors.harness import OTHER_SESSION, Evaa
 from tests.actors.interviewers import FakeInterviewer, Plan, fails, says
 from tests.actors.stores import Said

@@ -6,7 +6,7 @@ from trio.testing import MockClock
 
 from actors.connection import ConnectionLimits
 from actors.server import ServerLimits
-from protocols.frontend import PLAIN, TYPED_JSON
+from protocols.dialects import PLAIN, TYPED_JSON
 from tests.actors.harness import OTHER_SESSION, SESSION, Client, Evaa, error_code
 from tests.actors.stores import Said
 
@@ -132,13 +132,15 @@ async def test_a_binary_frame_is_audio_which_cannot_be_heard_here(
     await goes_on(evaa, client)
 
 
-async def test_audio_is_never_counted_as_a_refused_frame(evaa: Evaa, autojump_clock: MockClock) -> None:
+async def test_without_a_recogniser_audio_is_refused_once_and_then_ignored(
+    evaa: Evaa, autojump_clock: MockClock
+) -> None:
     client = await evaa.join()
     for _ in range(50):
         await client.send_raw(b"\x00")
-        assert await client.error() == "stt_unavailable"
     await client.send(type="endOfSpeech")
     assert await client.error() == "stt_unavailable"
+    await client.nothing_for(1.0)
     await client.send(type="start", audio={"container": "webm", "codec": "opus"})
     assert await client.error() == "stt_unavailable"
     await goes_on(evaa, client)

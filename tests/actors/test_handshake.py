@@ -6,7 +6,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from actors.server import PATH, ServerLimits
-from protocols.frontend import PLAIN, TYPED_JSON
+from protocols.dialects import PLAIN, TYPED_JSON
 from tests.actors.harness import OTHER_SESSION, SESSION, Evaa
 from tests.actors.interviewers import says
 

@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from evaa.interview.exchange import exchange
-from protocols.frontend import PLAIN
+from protocols.dialects import PLAIN
 from protocols.ports import Answer, AnswerSink, TurnBrief
 from tests.actors.harness import Client, Evaa
 from tests.actors.interviewers import says

@@ -6,11 +6,19 @@ import trio.testing
 
 from actors.outbox import Outbox
 from evaa.interview.views import NO_TIME_SPENT
-from protocols.frontend import Delta, ErrorFrame, Pong, Reply, ServerFrame
+from protocols.frontend import Delta, ErrorFrame, Pong, Reply, ServerFrame, Transcript
 
 
 def reply(turn: int) -> Reply:
     return Reply(turn=turn, response="all", next_stage=False, next_stage_data=None, timing=NO_TIME_SPENT)
+
+
+def partial(text: str, turn: int = 1) -> Transcript:
+    return Transcript(text=text, final=False, turn=turn)
+
+
+def final(text: str, turn: int = 1) -> Transcript:
+    return Transcript(text=text, final=True, turn=turn)
 
 
 def error() -> ErrorFrame:
@@ -31,6 +39,8 @@ async def taken(outbox: Outbox) -> list[str]:
 def _short(frame: ServerFrame) -> str:
     if isinstance(frame, Delta):
         return f"delta {frame.turn} {frame.text}"
+    if isinstance(frame, Transcript):
+        return f"{'final' if frame.final else 'partial'} {frame.turn} {frame.text}"
     return f"reply {frame.turn}" if isinstance(frame, Reply) else str(frame.__struct_config__.tag)
 
 
@@ -66,6 +76,61 @@ async def test_a_dialect_without_deltas_gets_none() -> None:
     outbox.put(Delta(turn=1, text="a"))
     outbox.put(reply(1))
     assert await taken(outbox) == ["reply 1"]
+
+
+async def test_a_partial_that_waits_is_replaced_by_the_next_one(outbox: Outbox) -> None:
+    for text in ("In", "Invo", "Invoices"):
+        outbox.put(partial(text))
+    assert await taken(outbox) == ["partial 1 Invoices"]
+
+
+async def test_a_partial_that_waits_is_replaced_by_the_final_transcript(outbox: Outbox) -> None:
+    outbox.put(partial("Invo"))
+    outbox.put(final("Invoices"))
+    outbox.put(partial("By", 2))
+    assert await taken(outbox) == ["final 1 Invoices", "partial 2 By"]
+
+
+async def test_a_final_transcript_is_never_replaced(outbox: Outbox) -> None:
+    for number in range(1, 5):
+        outbox.put(final("Invoices", number))
+    assert await taken(outbox) == [f"final {number} Invoices" for number in range(1, 5)]
+
+
+async def test_a_partial_is_replaced_at_the_end_of_the_queue_only(outbox: Outbox) -> None:
+    outbox.put(partial("a"))
+    outbox.put(error())
+    outbox.put(partial("b"))
+    assert await taken(outbox) == ["partial 1 a", "error", "partial 1 b"]
+
+
+async def test_a_partial_that_was_taken_is_not_replaced(outbox: Outbox) -> None:
+    outbox.put(partial("a"))
+    first = await outbox.take()
+    outbox.put(partial("b"))
+    assert first == partial("a")
+    outbox.written()
+    assert await taken(outbox) == ["partial 1 b"]
+
+
+async def test_partials_without_end_fill_no_outbox(outbox: Outbox) -> None:
+    for text in "abcdef":
+        outbox.put(partial(text))
+    assert not outbox.has_overflowed
+
+
+async def test_a_dialect_without_deltas_gets_no_transcripts() -> None:
+    outbox = Outbox(tells_deltas=False)
+    outbox.put(partial("a"))
+    outbox.put(final("a"))
+    assert len(outbox) == 0
+
+
+async def test_a_turn_that_is_withdrawn_keeps_its_transcript(outbox: Outbox) -> None:
+    outbox.put(final("Invoices"))
+    outbox.put(Delta(turn=1, text="a"))
+    outbox.withdraw(1)
+    assert await taken(outbox) == ["final 1 Invoices"]
 
 
 async def test_a_turn_is_withdrawn_whole_and_alone(outbox: Outbox) -> None:

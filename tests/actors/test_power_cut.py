@@ -10,7 +10,8 @@ import trio
 from trio.testing import MockClock
 
 from actors.connection import Connection
-from protocols.frontend import PLAIN, TYPED_JSON, ServerFrame
+from protocols.dialects import PLAIN, TYPED_JSON
+from protocols.frontend import ServerFrame
 from protocols.ports import Answer, AnswerSink, TurnBrief
 from tests.actors.harness import OPENING, Client, Evaa
 from tests.actors.stores import Said

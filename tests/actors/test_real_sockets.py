@@ -10,7 +10,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 
 from actors.server import PATH, Server, ServerLimits
 from actors.session import Services
-from protocols.frontend import TYPED_JSON
+from protocols.dialects import TYPED_JSON
 from tests.actors.harness import OPENING, OTHER_SESSION, SESSION, STAGES
 from tests.actors.interviewers import FakeInterviewer
 from tests.actors.stores import MemorySpill, WatchedStore

@@ -12,7 +12,8 @@ from actors.agent import Agent
 from actors.connection import Connection, Heartbeat, Reader
 from actors.outbox import Outbox
 from actors.persistence import Persistence
-from protocols.frontend import PLAIN, TYPED_JSON, Reply
+from protocols.dialects import PLAIN, TYPED_JSON
+from protocols.frontend import Reply
 from protocols.messages import InterruptAsked
 from protocols.messages import Said as UserSaid
 from protocols.ports import RecordTooLarge, VersionConflict

@@ -4,7 +4,7 @@ import structlog
 import trio
 from trio.testing import MockClock
 
-from protocols.frontend import TYPED_JSON
+from protocols.dialects import TYPED_JSON
 from tests.actors.harness import SESSION, Evaa
 
 

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from protocols.frontend import PLAIN, TYPED_JSON
+from protocols.dialects import PLAIN, TYPED_JSON
 from tests.actors.harness import Evaa, error_code
 from tests.actors.interviewers import says
 from tests.actors.stores import Said

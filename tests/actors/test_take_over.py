@@ -7,7 +7,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from protocols.frontend import PLAIN, TYPED_JSON
+from protocols.dialects import PLAIN, TYPED_JSON
 from tests.actors.harness import OPENING, OTHER_SESSION, SESSION, Closed, Evaa
 from tests.actors.interviewers import says
 from tests.actors.stores import Said

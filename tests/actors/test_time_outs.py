@@ -11,7 +11,7 @@ from actors import outbox
 from actors.connection import ConnectionLimits
 from actors.server import ServerLimits
 from actors.session import SessionLimits
-from protocols.frontend import PLAIN, TYPED_JSON
+from protocols.dialects import PLAIN, TYPED_JSON
 from tests.actors.harness import OTHER_SESSION, SESSION, Evaa, error_code
 from tests.actors.interviewers import says
 from tests.actors.stores import Said

@@ -4,10 +4,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from evaa.interview.engine import AFTERWARDS, GOODBYE
+from evaa.interview.engine import AFTERWARDS
 from evaa.interview.exchange import exchange
+from evaa.interview.views import GOODBYE
 from evaa.llm.scripted import ScriptedInterviewer
-from protocols.frontend import PLAIN, TYPED_JSON
+from protocols.dialects import PLAIN, TYPED_JSON
 from tests.actors.harness import OPENING, OTHER_SESSION, SECOND_OPENING, SESSION, Evaa
 from tests.actors.interviewers import fails, says
 from tests.actors.stores import Said

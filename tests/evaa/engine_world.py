@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from evaa.interview.engine import TurnEngine
 from evaa.interview.exchange import exchange
-from protocols.frontend import Delta, ErrorFrame, Reply, ServerFrame, TurnCancelled, TurnStarted
+from evaa.interview.speculation import SpeculatingEngine
+from protocols.frontend import Delta, ErrorFrame, Reply, ServerFrame, Transcript, TurnCancelled, TurnStarted
 from protocols.messages import (
     Answered,
     AnswerFailed,
@@ -18,6 +19,8 @@ from protocols.messages import (
     Effect,
     InterruptAsked,
     Message,
+    PartlyHeard,
+    ProbablySaid,
     ReplyPiece,
     ReplyRestarted,
     ReplyTaken,
@@ -26,13 +29,15 @@ from protocols.messages import (
     Save,
     Saved,
     Send,
+    SpeculationEnded,
+    SpokeOn,
     StopAsking,
     StoreTroubled,
     TurnCompleted,
     Withdraw,
 )
 from protocols.ports import Answer, TurnBrief
-from protocols.records import SessionRecord
+from protocols.records import SessionRecord, Source
 from tests.evaa.interviews import engine, record
 
 
@@ -82,16 +87,23 @@ class World:
         self.stopped: set[int] = set()
         self.trouble_told = False
         self.forget()
-        self.engine = self.build()
+        self.build()
         self.carry_out(self.engine.greet(resumed=resumed, replay=False, now=0.0))
 
-    def build(self) -> TurnEngine:
-        return engine(self.latest.record, reply_acknowledges=self.plain, revision=self.latest.revision)
+    def build(self) -> None:
+        self.engine: TurnEngine = engine(
+            self.latest.record, reply_acknowledges=self.plain, revision=self.latest.revision
+        )
+        self.ears = SpeculatingEngine(self.engine)
 
     def forget(self) -> None:
         """What dies with an agent."""
         self.asked: TurnBrief | None = None
         self.pieces: list[str] = []
+        self.answers: dict[int, str] = {}
+        self.ahead: str | None = None
+        self.ended: list[bool] = []
+        self.transcripts: dict[int, str] = {}
         self.taken: dict[int, str] = {}
         turns = self.latest.record.interview.turns
         self.texts = [turn.text for turn in turns]
@@ -100,7 +112,14 @@ class World:
     # --- what the engine wants ----------------------------------------------------------------------------------
 
     def tell(self, message: Message) -> None:
-        self.carry_out(self.engine.handle(message))
+        self.carry_out(self.ears.handle(message))
+
+    def report(self, message: Message) -> None:
+        """Tell what the interviewer does. Of a reply that is only prepared, nothing may show or last."""
+        effects = self.ears.handle(message)
+        if self.ahead is not None:
+            assert all(isinstance(effect, StopAsking | SpeculationEnded) for effect in effects)
+        self.carry_out(effects)
 
     def carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -111,10 +130,13 @@ class World:
                     assert brief.turn not in self.stopped
                     assert brief.follow_ups_used <= brief.stage.max_follow_ups
                     self.asked, self.pieces = brief, []
+                    self.answers.pop(brief.turn, None)
                     self.taken.pop(brief.turn, None)
                 case StopAsking(turn):
-                    self.stopped.add(turn)
-                    self.delivered[turn] = self.taken.get(turn, "")
+                    self.answers.pop(turn, None)
+                    if self.ahead is None:
+                        self.stopped.add(turn)
+                        self.delivered[turn] = self.taken.get(turn, "")
                     if self.asked is not None and self.asked.turn == turn:
                         self.asked = None
                 case Withdraw(turn):
@@ -124,6 +146,10 @@ class World:
                     assert effect.revision > self.latest.revision
                     assert effect.record == self.engine.record or effect.revision < self.engine.revision
                     self.latest = effect
+                case SpeculationEnded(used):
+                    assert self.ahead is not None
+                    self.ahead = None
+                    self.ended.append(used)
                 case TurnCompleted():
                     pass
 
@@ -135,7 +161,11 @@ class World:
             self.trouble_told = True
         if isinstance(frame, Reply) and self.plain and not self.trouble_told:
             assert self.is_durable(frame.turn), "answered, and thereby acknowledged, but not durable"
-        if isinstance(frame, Delta) and self.plain:
+        if isinstance(frame, Reply):
+            assert frame.response.startswith(self.answers.get(frame.turn, "")), "another answer than the one asked for"
+        if isinstance(frame, Transcript) and frame.final:
+            self.transcripts[frame.turn] = frame.text
+        if isinstance(frame, Delta | Transcript) and self.plain:
             return
         self.outbox.append(frame)
 
@@ -144,17 +174,48 @@ class World:
 
     # --- the client ---------------------------------------------------------------------------------------------
 
+    @property
+    def next_words(self) -> str:
+        return f"words {self.named + 1}"
+
     def say(self, *, with_id: bool) -> None:
+        text = self.next_words
         self.named += 1
-        text = f"words {self.named}"
         client_id = f"id {self.named}" if with_id else None
         self.tell_said(text, client_id)
         if client_id is not None:
             self.ids[client_id] = text
 
-    def tell_said(self, text: str, client_id: str | None) -> None:
+    def speak(self) -> None:
+        """Finish an utterance, whatever was probable before."""
+        text = self.next_words
+        self.named += 1
+        was_ahead, self.ended = self.ahead, []
+        self.tell_said(text, None, source="voice")
+        assert self.ended == ([] if was_ahead is None else [was_ahead == text])
+
+    def probably(self, *, rightly: bool) -> None:
+        """Seem to have finished an utterance."""
+        text = self.next_words if rightly else f"half of {self.next_words}"
+        is_asked = self.engine.idle and self.engine.record.interview.status == "interviewing" and text != self.ahead
+        effects = self.ears.handle(ProbablySaid(text, 0.0))
+        before, asked = effects[:-1], effects[-1:] if is_asked else []
+        assert [type(effect) for effect in asked] == [Ask] * is_asked
+        self.carry_out(before if is_asked else effects)
+        if is_asked:
+            self.ahead = text
+            self.carry_out(asked)
+
+    def speak_on(self) -> None:
+        self.tell(SpokeOn())
+        assert self.ahead is None
+
+    def speak_partly(self) -> None:
+        self.tell(PartlyHeard(self.next_words[:4]))
+
+    def tell_said(self, text: str, client_id: str | None, source: Source = "text") -> None:
         refused_before = self.count_refused()
-        self.tell(Said(text=text, source="text", at=0.0, client_id=client_id))
+        self.tell(Said(text=text, source=source, at=0.0, client_id=client_id))
         if self.count_refused() > refused_before:
             assert self.writing is not None
         elif text not in self.texts:
@@ -173,18 +234,19 @@ class World:
     def hear_late(self, message: Message) -> None:
         """Something of a turn that is not live."""
         before = self.engine.record
-        assert self.engine.handle(message) == []
+        assert self.ears.handle(message) == []
         assert self.engine.record == before
 
     def interrupt(self) -> None:
         self.tell(InterruptAsked())
+        assert self.ahead is None
 
     # --- the interviewer ----------------------------------------------------------------------------------------
 
     def stream(self, text: str) -> None:
         assert self.asked is not None
         self.pieces.append(text)
-        self.tell(ReplyPiece(self.asked.turn, text, 0.0))
+        self.report(ReplyPiece(self.asked.turn, text, 0.0))
 
     def answer(self, last: str, *, wants_next: bool, facts: dict[str, str]) -> None:
         self.stream(last)
@@ -193,20 +255,21 @@ class World:
         text = "".join(self.pieces)
         answer = Answer(text=text, wants_next=wants_next, facts=facts, model="any")
         self.facts[brief.turn] = facts
-        self.tell(Answered(brief.turn, answer, 0.0))
+        self.answers[brief.turn] = text
+        self.report(Answered(brief.turn, answer, 0.0))
 
     def begin_anew(self) -> None:
         assert self.asked is not None
         self.pieces = []
         self.taken.pop(self.asked.turn, None)
-        self.tell(ReplyRestarted(self.asked.turn, "another model"))
+        self.report(ReplyRestarted(self.asked.turn, "another model"))
 
     def fail(self) -> None:
         assert self.asked is not None
         turn = self.asked.turn
         self.asked = None
         self.taken.pop(turn, None)
-        self.tell(AnswerFailed(turn, "no model"))
+        self.report(AnswerFailed(turn, "no model"))
 
     # --- the writer ---------------------------------------------------------------------------------------------
 
@@ -269,7 +332,7 @@ class World:
                 self.writing = frame if isinstance(frame, Reply) else None
         self.forget()
         self.trouble_told = False
-        self.engine = self.build()
+        self.build()
         self.writing_for_the_dead = self.writing is not None
         self.carry_out(self.engine.resume_after_crash(now=0.0))
 
@@ -286,6 +349,7 @@ class World:
         assert closed == list(range(interview.stage_index))
         assert [turn.reply for turn in turns] == [self.delivered.get(turn.turn, "") for turn in turns]
         assert [turn.text for turn in turns] == self.texts[: len(turns)]
+        assert all(self.transcripts.get(turn.turn, turn.text) == turn.text for turn in turns)
         assert len(turns) == len(self.texts) or self.writing is not None, "they wait for nothing"
         delivered = Counter(turn.stage_id for turn in turns if turn.outcome == "answered" and turn.stage_id)
         for stage in interview.stages:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from evaa.interview.engine import TurnEngine
 from evaa.interview.exchange import exchange
+from evaa.interview.speculation import SpeculatingEngine
 from protocols.frontend import Delta, ServerFrame
 from protocols.messages import Answered, Ask, Effect, Message, ReplyTaken, ReplyWritten, Said, Save, Saved, Send
 from protocols.ports import Answer, TurnBrief
@@ -59,6 +60,11 @@ def said(text: str, client_id: str | None = None, at: float = 0.0) -> Said:
     return Said(text=text, source="text", at=at, client_id=client_id)
 
 
+def spoken(text: str, at: float = 0.0, stt_ms: float | None = None) -> Said:
+    """A spoken utterance, recognised in whole."""
+    return Said(text=text, source="voice", at=at, stt_ms=stt_ms)
+
+
 def of_type(effects: Sequence[Effect], kind: type[E]) -> list[E]:
     """The effects of one kind."""
     return [effect for effect in effects if isinstance(effect, kind)]
@@ -91,12 +97,12 @@ def save_of(effects: Sequence[Effect]) -> Save:
     return save
 
 
-def tell(subject: TurnEngine, *messages: Message) -> list[Effect]:
+def tell(subject: TurnEngine | SpeculatingEngine, *messages: Message) -> list[Effect]:
     """Tell the engine several things; return all that it wants done."""
     return [effect for message in messages for effect in subject.handle(message)]
 
 
-def deliver(subject: TurnEngine, reply: Answer, *, turn: int, at: float = 1.0) -> list[Effect]:
+def deliver(subject: TurnEngine | SpeculatingEngine, reply: Answer, *, turn: int, at: float = 1.0) -> list[Effect]:
     """The interviewer answers, and the writer takes and writes the reply."""
     return tell(subject, Answered(turn, reply, at), ReplyTaken(turn), ReplyWritten(turn, at))
 

@@ -4,23 +4,13 @@ import json
 
 import msgspec
 
-from evaa.commands.talk_view import Change, Effect, Send, View, receive, say
-from protocols.frontend import (
-    DIALECTS,
-    TYPED_JSON,
-    Completion,
-    Line,
-    PlannedStage,
-    Ready,
-    Reply,
-    ServerFrame,
-    StageData,
-    Timing,
-    TurnStarted,
-)
+from evaa.commands.talk_effects import Effect, Send
+from evaa.commands.talk_view import Change, View, receive, say
+from protocols.dialects import TypedJsonDialect
+from protocols.frontend import Completion, Line, PlannedStage, Ready, Reply, ServerFrame, StageData, Timing, TurnStarted
 
 SESSION = "5f" * 12
-ENCODE = DIALECTS[TYPED_JSON].encode
+ENCODE = TypedJsonDialect().encode
 STAGES = tuple(StageData(f"{n:024x}", name, "", "", n * 10, 3) for n, name in enumerate(("Aim", "Trigger", "Steps")))
 TIMING = Timing(None, 1.0, 2.0, 1.0)
 
@@ -59,9 +49,7 @@ def seen(view: View, *frames: ServerFrame) -> Change:
     """The view after these frames, and all effects on the way."""
     effects: list[Effect] = []
     for frame in frames:
-        message = ENCODE(frame)
-        assert message is not None
-        view, more = receive(view, message)
+        view, more = receive(view, ENCODE(frame))
         effects += more
     return view, tuple(effects)
 

@@ -12,9 +12,9 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
+from evaa.commands.talk_effects import Print, Shown
 from evaa.commands.talk_terminal import Key
-from evaa.commands.talk_view import Print, Shown
-from protocols.frontend import TYPED_JSON
+from protocols.dialects import TYPED_JSON
 
 SESSION = "5f" * 12
 STAGE = {"stageId": "0" * 24, "name": "Aim", "description": "", "goal": "", "order": 1, "totalStages": 2}

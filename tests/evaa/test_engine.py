@@ -1,7 +1,8 @@
 """The turn engine, rule by rule: a turn's life, interruptions, the store, and what is said at the start and the end."""
 
-from evaa.interview.engine import AFTERWARDS, GOODBYE, NOT_ACKNOWLEDGED
+from evaa.interview.engine import AFTERWARDS, NOT_ACKNOWLEDGED
 from evaa.interview.exchange import exchange
+from evaa.interview.views import GOODBYE
 from protocols.frontend import Completion, Delta, ErrorFrame, Reply, StageData, TurnCancelled, TurnStarted, WarningFrame
 from protocols.messages import (
     Answered,

@@ -55,6 +55,29 @@ class AnySession(RuleBasedStateMachine):
     def say_again(self, data: st.DataObject) -> None:
         self.world.say_again(data.draw(st.sampled_from(sorted(self.world.ids))))
 
+    @rule(rightly=st.sampled_from([True, True, False]))
+    def probably(self, rightly: bool) -> None:
+        self.world.probably(rightly=rightly)
+
+    @rule(rightly=st.sampled_from([True, True, False]), last=WORDS, wants_next=st.booleans(), facts=FACTS)
+    def probably_and_answer(self, rightly: bool, last: str, wants_next: bool, facts: dict[str, str]) -> None:
+        self.world.probably(rightly=rightly)
+        if self.world.asked is not None:
+            self.world.answer(last, wants_next=wants_next, facts=facts)
+
+    @rule(times=st.sampled_from([1, 1, 1, 2]))
+    def speak(self, times: int) -> None:
+        for _ in range(times):
+            self.world.speak()
+
+    @rule()
+    def speak_on(self) -> None:
+        self.world.speak_on()
+
+    @rule()
+    def speak_partly(self) -> None:
+        self.world.speak_partly()
+
     @rule()
     def interrupt(self) -> None:
         self.world.interrupt()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaa.simulators.groq import MAX_SCRIPT, MODELS, Behaviour, GroqSimulator
-from evaa.simulators.groq_script import error_for, tokenise
+from evaa.simulators.groq.script import error_for, tokenise
 
 CHAT = "/openai/v1/chat/completions"
 MODEL = MODELS[0]

@@ -12,8 +12,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaa.simulators import groq_http
-from evaa.simulators.groq import MODELS, Behaviour, GroqSimulator
+from evaa.simulators.groq import MODELS, Behaviour, GroqSimulator, http
 
 CHAT = "/openai/v1/chat/completions"
 KEY = {"authorization": "Bearer x"}
@@ -168,16 +167,16 @@ async def test_a_client_that_does_not_read_is_given_up(autojump_clock: trio.test
     async with trio.open_nursery() as nursery:
         nursery.start_soon(simulator.handle, server)
         await client.send_all(request_bytes(ASK | {"stream": True}))
-    assert trio.current_time() == groq_http.SEND_S
+    assert trio.current_time() == http.SEND_S
     assert simulator.counters.abandoned == 1
 
 
 @pytest.mark.parametrize(
     ("sent", "after_s"),
     [
-        (b"", groq_http.IDLE_S),
-        (b"GET / HT", groq_http.IDLE_S),
-        (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nab", groq_http.BODY_S),
+        (b"", http.IDLE_S),
+        (b"GET / HT", http.IDLE_S),
+        (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nab", http.BODY_S),
     ],
 )
 async def test_a_silent_client_is_closed(autojump_clock: trio.testing.MockClock, sent: bytes, after_s: float) -> None:

@@ -11,8 +11,9 @@ import trio
 from evaa.asyncio_bridge import Bridge, open_bridge
 from evaa.interview.exchange import exchange
 from evaa.llm import plugins
-from evaa.llm.plugins import LlmChoice, PluginRefused, load_factory, open_interviewer
+from evaa.llm.plugins import LlmChoice, open_interviewer
 from evaa.llm.scripted import ScriptedInterviewer
+from evaa.plugins import PluginRefused, load_factory
 from evaa.simulators.groq import Behaviour, GroqSimulator
 from protocols.ports import Answer, AnswerSink, Interviewer, InterviewerFailed, TurnBrief
 from tests.evaa.groq_helpers import RecordingSink, brief
@@ -54,6 +55,10 @@ def make_half() -> object:
         name = "half"
 
     return Half()
+
+
+def load(path: str) -> object:
+    return load_factory(path, variable="EVAA_LLM", kind="an interviewer", methods=("name", "answer"))
 
 
 class Chosen(NamedTuple):
@@ -217,7 +222,7 @@ async def test_a_plug_in_that_cannot_be_had_is_refused_in_one_sentence(bridge: B
 
 def test_a_factorys_own_error_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
-        load_factory(f"{HERE}:_make_trouble")
+        load(f"{HERE}:_make_trouble")
 
 
 def _make_trouble() -> object:
@@ -225,5 +230,5 @@ def _make_trouble() -> object:
 
 
 def test_a_factory_may_be_a_class() -> None:
-    assert isinstance(load_factory(f"{HERE}:Ours"), Ours)
-    assert isinstance(load_factory(f"{plugins.__name__}:ScriptedInterviewer"), ScriptedInterviewer)
+    assert isinstance(load(f"{HERE}:Ours"), Ours)
+    assert isinstance(load(f"{plugins.__name__}:ScriptedInterviewer"), ScriptedInterviewer)

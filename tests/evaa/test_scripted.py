@@ -2,10 +2,11 @@
 
 import pytest
 
-from evaa.interview.engine import GOODBYE, TurnEngine
+from evaa.interview.engine import TurnEngine
 from evaa.interview.exchange import exchange
 from evaa.interview.reducer import MAX_FACT_KEY_CHARS
 from evaa.interview.stages import default_stages
+from evaa.interview.views import GOODBYE
 from evaa.llm import history
 from evaa.llm.scripted import ScriptedInterviewer
 from protocols.frontend import Completion, Reply, StageData

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from evaa.interview.stages import (
     MAX_BYTES,
     MAX_FOLLOW_UPS,
+    MAX_KEYTERMS,
     MAX_STAGES,
     Format,
     StagesRefused,
@@ -63,6 +64,14 @@ def test_only_the_first_opening_greets() -> None:
     assert greets == [True] + [False] * 7
 
 
+def test_the_default_keyterms_leave_room_in_a_provider_connection() -> None:
+    stages = default_stages()
+
+    assert "n8n" in stages[0].keyterms
+    assert "webhook" in stages[1].keyterms
+    assert all(len(stage.keyterms) == len(set(stage.keyterms)) <= 12 for stage in stages)
+
+
 # --- what is accepted -------------------------------------------------------------------------------------------
 
 
@@ -76,7 +85,7 @@ def test_what_is_left_out_gets_its_default() -> None:
     first, second = parse_stages(written({}, {}))
 
     assert (first.order, second.order) == (1, 2)
-    assert (first.max_follow_ups, first.follow_ups) == (3, ())
+    assert (first.max_follow_ups, first.follow_ups, first.keyterms) == (3, (), ())
     assert first.stage_id != second.stage_id
     assert re.fullmatch(r"[0-9a-f]{24}", first.stage_id)
     assert parse_stages(written({}, {})) == (first, second)
@@ -106,6 +115,12 @@ def test_json_may_be_indented_by_tabs_and_escape_everything() -> None:
     assert parse_stages(text)[0].name == "Größe 😀"
 
 
+def test_a_stage_may_have_fifty_keyterms_of_a_hundred_characters() -> None:
+    keyterms = [f"{number:0100}" for number in range(MAX_KEYTERMS)]
+
+    assert parse_stages(written({"keyterms": keyterms}))[0].keyterms == tuple(keyterms)
+
+
 def test_windows_line_ends_become_plain_ones() -> None:
     assert parse_stages(written({"goal": "one\r\ntwo\r\n"}))[0].goal == "one\ntwo"
 
@@ -133,6 +148,13 @@ def test_windows_line_ends_become_plain_ones() -> None:
         ({"followUps": "Why?"}, "stages[0].followUps: expected a list of texts, got text"),
         ({"followUps": ["Why?", 1]}, "stages[0].followUps[1]: expected text, got a number"),
         ({"followUps": ["a", "b"], "maxFollowUps": 1}, "stages[0].followUps: 2 follow-ups, but maxFollowUps is 1"),
+        ({"keyterms": "n8n"}, "stages[0].keyterms: expected a list of texts, got text"),
+        ({"keyterms": ["n8n", 5]}, "stages[0].keyterms[1]: expected text, got a number"),
+        ({"keyterms": [" "]}, "stages[0].keyterms[0]: empty"),
+        ({"keyterms": ["a\nb"]}, "stages[0].keyterms[0]: expected a single line"),
+        ({"keyterms": ["k" * 101]}, "stages[0].keyterms[0]: 101 characters, at most 100 are allowed"),
+        ({"keyterms": ["k"] * 51}, "stages[0].keyterms: 51 keyterms, at most 50 are allowed"),
+        ({"keyTerms": ["n8n"]}, "stages[0].keyTerms: unknown key; did you mean keyterms?"),
         ({"max_follow_ups": 2}, "stages[0].max_follow_ups: unknown key; did you mean maxFollowUps?"),
         ({"_id": "x"}, "stages[0]._id: unknown key; did you mean stageId?"),
         ({"Openning": "x"}, "stages[0].Openning: unknown key; did you mean opening?"),
@@ -256,6 +278,7 @@ def stage_sets(draw: st.DrawFn) -> tuple[Stage, ...]:
                 opening=draw(texts(600, BLOCK | TRAPS)),
                 max_follow_ups=most,
                 follow_ups=tuple(draw(st.lists(texts(600, BLOCK | TRAPS), max_size=most))),
+                keyterms=tuple(draw(st.lists(texts(100, LINE), max_size=MAX_KEYTERMS if order == 1 else 3))),
             )
         )
     return tuple(stages)
@@ -306,7 +329,8 @@ JSON_VALUES = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["stages", "stageId", "name", "goal", "order", "opening", "followUps", "x"]), inner
+            st.sampled_from(["stages", "stageId", "name", "goal", "order", "opening", "followUps", "keyterms", "x"]),
+            inner,
         )
     ),
 )

@@ -2,9 +2,10 @@ import pytest
 import trio
 
 from evaa.commands.talk import fresh_session_id, talk
+from evaa.commands.talk_effects import Piece, Print, Retracted, Spoken
 from evaa.commands.talk_terminal import Key
-from evaa.commands.talk_view import Piece, Print, Retracted, Spoken
-from protocols.frontend import TYPED_JSON, parse_session_id
+from protocols.dialects import TYPED_JSON
+from protocols.frontend import parse_session_id
 from tests.evaa.talk_server import NEXT, SESSION, Desk, Peer, serving
 
 # --- piped lines ------------------------------------------------------------------------------------------------

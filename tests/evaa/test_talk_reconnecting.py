@@ -2,8 +2,8 @@ import pytest
 import trio
 
 from evaa.commands.talk import talk
+from evaa.commands.talk_effects import Print, Retracted, Spoken
 from evaa.commands.talk_terminal import Key
-from evaa.commands.talk_view import Print, Retracted, Spoken
 from tests.evaa.talk_server import SESSION, Desk, Peer, serving
 
 

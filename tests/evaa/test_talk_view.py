@@ -2,7 +2,8 @@ import json
 
 import msgspec
 
-from evaa.commands.talk_view import Piece, Print, Retracted, Send, Spoken, interrupt, receive, say, start_message
+from evaa.commands.talk_effects import Piece, Print, Retracted, Send, Spoken
+from evaa.commands.talk_view import interrupt, receive, say, start_message
 from protocols.frontend import Completion, Delta, Line, Ready, TurnCancelled
 from tests.evaa.talk_builders import (
     ASKED,

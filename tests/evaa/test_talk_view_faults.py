@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaa.commands.talk_view import Piece, Print, Retracted, Spoken, interrupt, lost, receive, say
+from evaa.commands.talk_effects import Piece, Print, Retracted, Spoken
+from evaa.commands.talk_view import interrupt, lost, receive, say
 from protocols.frontend import (
     Delta,
     ErrorCode,

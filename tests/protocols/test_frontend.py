@@ -10,11 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import frontend
+from protocols.dialects import DIALECTS, PLAIN, TYPED_JSON, TYPED_MSGPACK, Dialect, choose_dialect
 from protocols.frontend import (
-    DIALECTS,
-    PLAIN,
-    TYPED_JSON,
     Audio,
     AudioFormat,
     ClientFrame,
@@ -29,7 +26,6 @@ from protocols.frontend import (
     ServerFrame,
     Start,
     Text,
-    choose_dialect,
     parse_session_id,
 )
 from tests.evaa.interviews import SESSION_ID
@@ -44,7 +40,7 @@ NUMBERS = st.one_of(st.integers(-(2**80), 2**80), st.floats(allow_nan=False, all
 plain, typed = DIALECTS[PLAIN], DIALECTS[TYPED_JSON]
 
 
-def encoded(dialect: frontend.Dialect, frame: ServerFrame) -> dict[str, Any]:
+def encoded(dialect: Dialect, frame: ServerFrame) -> dict[str, Any]:
     message = dialect.encode(frame)
     assert isinstance(message, str)
     loaded = json.loads(message)
@@ -135,7 +131,9 @@ def test_a_plain_message_may_leave_out_every_key() -> None:
     assert plain.decode("{}") == (Start(),)
 
 
-@pytest.mark.parametrize("chunk", ["a", "a===", "****", "YQ", "YQ==\n", "Y Q==", "é", "-_-_"])
+@pytest.mark.parametrize(
+    "chunk", ["a", "a===", "****", "YQ", "YQ=", "YQ==\n", "Y Q==", "é", "-_-_", "YQ==YQ==", "=YQ="]
+)
 def test_audio_that_is_not_base64_is_refused(chunk: str) -> None:
     with pytest.raises(FrameRefused, match="base64") as refused:
         plain.decode(json.dumps({"audioChunk": chunk}))
@@ -238,6 +236,8 @@ def test_only_twenty_four_hexadecimal_digits_are_a_session_id(text: str) -> None
         ((), PLAIN),
         ((PLAIN,), PLAIN),
         ((TYPED_JSON,), TYPED_JSON),
+        (("evaa.v2.msgpack",), TYPED_MSGPACK),
+        ((TYPED_MSGPACK, TYPED_JSON), TYPED_MSGPACK),
         ((TYPED_JSON, PLAIN), TYPED_JSON),
         ((PLAIN, TYPED_JSON), PLAIN),
         (("evaa.v9.json", TYPED_JSON), TYPED_JSON),

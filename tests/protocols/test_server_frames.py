@@ -8,11 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import frontend
+from protocols.dialects import DIALECTS, PLAIN, TYPED_JSON, TYPED_MSGPACK, Dialect
 from protocols.frontend import (
-    DIALECTS,
-    PLAIN,
-    TYPED_JSON,
     Completion,
     Delta,
     ErrorFrame,
@@ -25,6 +22,7 @@ from protocols.frontend import (
     ServerFrame,
     StageData,
     Timing,
+    Transcript,
     TurnCancelled,
     TurnStarted,
     WarningFrame,
@@ -33,13 +31,14 @@ from protocols.frontend import (
 from tests.evaa.interviews import stages
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-plain, typed = DIALECTS[PLAIN], DIALECTS[TYPED_JSON]
+plain, typed, msgpack = DIALECTS[PLAIN], DIALECTS[TYPED_JSON], DIALECTS[TYPED_MSGPACK]
 
 
-def encoded(dialect: frontend.Dialect, frame: ServerFrame) -> dict[str, Any]:
+def encoded(dialect: Dialect, frame: ServerFrame) -> dict[str, Any]:
     message = dialect.encode(frame)
-    assert isinstance(message, str)
-    loaded = json.loads(message)
+    assert message is not None
+    assert isinstance(message, bytes) == (dialect is msgpack)
+    loaded = msgspec.msgpack.decode(message) if isinstance(message, bytes) else json.loads(message)
     assert isinstance(loaded, dict)
     return loaded
 
@@ -97,6 +96,10 @@ TIMING_ON_THE_WIRE = {"sttMs": None, "firstTokenMs": 1.5, "totalMs": 2.5, "overh
                 ],
             },
         ),
+        (
+            Transcript(text="Invo", final=False, turn=3),
+            {"type": "transcript", "text": "Invo", "final": False, "turn": 3},
+        ),
         (TurnStarted(turn=3, source="text"), {"type": "turnStarted", "turn": 3, "source": "text"}),
         (TurnStarted(turn=3, source="voice", id="a"), {"type": "turnStarted", "turn": 3, "source": "voice", "id": "a"}),
         (Delta(turn=3, text="Who"), {"type": "delta", "turn": 3, "text": "Who"}),
@@ -138,15 +141,16 @@ TIMING_ON_THE_WIRE = {"sttMs": None, "firstTokenMs": 1.5, "totalMs": 2.5, "overh
 )
 def test_the_frames_of_a_typed_server(frame: ServerFrame, message: dict[str, Any]) -> None:
     frame.seq = 7
-    assert encoded(typed, frame) == {**message, "seq": 7}
+    assert encoded(typed, frame) == encoded(msgpack, frame) == {**message, "seq": 7}
 
 
 @given(TEXTS, TEXTS, st.integers(0, 10**6))
 def test_texts_of_any_kind_arrive_as_they_were(text: str, client_id: str, turn: int) -> None:
-    assert encoded(typed, Delta(turn=turn, text=text))["text"] == text
     reply = Reply(turn=turn, response=text, next_stage=False, next_stage_data=None, timing=TIMING, id=client_id)
-    told = encoded(typed, reply)
-    assert (told["response"], told["id"], told["turn"]) == (text, client_id, turn)
+    for dialect in (typed, msgpack):
+        assert encoded(dialect, Delta(turn=turn, text=text))["text"] == text
+        told = encoded(dialect, reply)
+        assert (told["response"], told["id"], told["turn"]) == (text, client_id, turn)
     assert encoded(plain, reply) == {"response": text, "nextStage": False, "nextStageData": None}
 
 
@@ -180,6 +184,7 @@ def test_a_plain_problem_has_the_same_three_keys_and_the_error() -> None:
 def test_the_plain_dialect_speaks_of_nothing_else() -> None:
     silent: list[ServerFrame] = [
         Ready(session_id="5", resumed=True, stage=None, stages=(), status="drafting"),
+        Transcript(text="Invo", final=True, turn=1),
         TurnStarted(turn=1, source="text"),
         Delta(turn=1, text="Who"),
         TurnCancelled(turn=1, reason="interrupted"),
@@ -189,7 +194,7 @@ def test_the_plain_dialect_speaks_of_nothing_else() -> None:
     ]
     assert {type(frame) for frame in silent} | {Reply, ErrorFrame} == set(ServerFrame.__subclasses__())
     assert [plain.encode(frame) for frame in silent] == [None] * len(silent)
-    assert (plain.tells_deltas, typed.tells_deltas) == (False, True)
+    assert [dialect.tells_deltas for dialect in (plain, typed, msgpack)] == [False, True, True]
 
 
 def test_a_stage_that_begins_is_told_without_its_opening_and_follow_ups() -> None:

@@ -12,7 +12,7 @@ import h11
 import msgspec
 import trio
 
-from evaa.simulators.groq_script import ProviderError, RecordedRequest
+from evaa.simulators.groq.script import ProviderError, RecordedRequest
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 READ_BYTES = 64 * 1024

@@ -19,9 +19,9 @@ import h11
 import msgspec
 import trio
 
-from evaa.simulators import groq_interviewer
-from evaa.simulators.groq_http import EVENT_STREAM, JSON_TYPE, Connection, Headers
-from evaa.simulators.groq_script import (
+from evaa.simulators.groq import interviewer
+from evaa.simulators.groq.http import EVENT_STREAM, JSON_TYPE, Connection, Headers
+from evaa.simulators.groq.script import (
     Behaviour,
     ChatRequest,
     Completion,
@@ -35,8 +35,6 @@ from evaa.simulators.groq_script import (
     stamp,
     tokenise,
 )
-
-__all__ = ["MAX_SCRIPT", "MODELS", "Behaviour", "Counters", "GroqSimulator", "RecordedRequest"]
 
 MODELS = ("openai/gpt-oss-20b", "openai/gpt-oss-120b", "qwen/qwen3.8-27b")
 MAX_SCRIPT = 10_000  # behaviours waiting
@@ -56,7 +54,7 @@ class GroqSimulator:
         *,
         default: Behaviour | None = None,
         models: Sequence[str] = MODELS,
-        brain: Callable[[Sequence[Any]], str] = groq_interviewer.answer,
+        brain: Callable[[Sequence[Any]], str] = interviewer.answer,
         keep_requests: int = 1000,
     ) -> None:
         self.default = default or Behaviour()

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from evaa.simulators.groq_interviewer import message_text
+from evaa.simulators.groq.interviewer import message_text
 
 Hang = Literal["headers", "first_token", "mid"]
 Cut = Literal["before_headers", "mid"]

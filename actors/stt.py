@@ -1,0 +1,236 @@
+"""The STT actor: audio in, utterances out. Keeps a connection to the recogniser while there is something to hear.
+
+A connection is opened when the client declares its audio, or at the first chunk; it is closed when no audio comes for
+a while, and opened again by the next chunk. One that is lost is replaced, and hears again what no final result has
+covered. When the session ends, what was said is finalised first.
+"""
+
+import contextlib
+import random
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+import structlog
+import trio
+
+from actors.audio_mailbox import AudioMailbox
+from actors.outbox import Outbox
+from actors.stt_link import Link, LinkLimits
+from evaa.stt.redial import Redial, RedialLimits
+from evaa.stt.uplink import Skipped
+from protocols.frontend import ErrorFrame, WarningFrame
+from protocols.messages import Message, PartlyHeard, ProbablySaid, Said, SpokeOn
+from protocols.ports import SpeechToText, SttLost, SttRefused
+from protocols.speech import Eager, Final, Heard, Partial, Resumed
+
+MessageT = TypeVar("MessageT")
+
+RECONNECTING = "Speech recognition is reconnecting; go on speaking, what you say is kept"
+KEEPS_FAILING = "Speech recognition keeps failing; it is tried again in a while, and until then you can type"
+NOT_SERVED = "Speech recognition refuses to serve this audio; you can type"
+
+
+class SttLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds on one session's recognition. `hang_up_s`: how long what was said last may be finalised at the end."""
+
+    link: LinkLimits = LinkLimits()
+    redial: RedialLimits = RedialLimits()
+    hang_up_s: float = 2.0
+
+
+class Stt:
+    """Hears what is in the mailbox, and tells the agent.
+
+    Finals wait for room in the agent's mailbox; partials that find none are dropped, since the next one replaces them.
+    """
+
+    def __init__(
+        self,
+        mailbox: AudioMailbox,
+        stt: SpeechToText[MessageT],
+        outbox: Outbox,
+        agent: trio.MemorySendChannel[Message],
+        limits: SttLimits,
+        *,
+        keyterms: Callable[[], tuple[str, ...]],
+        session_id: str,
+        jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.0),
+    ) -> None:
+        self._mailbox = mailbox
+        self._stt = stt
+        self._outbox = outbox
+        self._agent = agent
+        self._limits = limits
+        self._keyterms = keyterms
+        self._endpointing = stt.endpointing(mailbox.pending)
+        self._redial = Redial(limits.redial, jitter)
+        self._link: Link | None = None
+        self._heard_until_us = mailbox.audio.start_us
+        self._scope = trio.CancelScope()
+        self._log = structlog.get_logger(actor="stt", session_id=session_id, stt=stt.name)
+
+    async def run(self) -> None:
+        """Hear until stopped; what was heard until then becomes final."""
+        with self._scope:
+            while await self._is_wanted():
+                await self._connect()
+        await self._hear(self._endpointing.conclude())
+        self._mailbox.pending = ""
+
+    def stop(self) -> None:
+        """Finalise what was said, within the bound, then return."""
+        self._mailbox.close()
+        self._scope.deadline = trio.current_time() + self._limits.hang_up_s
+
+    async def _is_wanted(self) -> bool:
+        """Wait until a connection is wanted; False when the session ends and everything was heard."""
+        mailbox = self._mailbox
+        while not (mailbox.is_closing or (mailbox.is_open and (mailbox.wants_connection or mailbox.has_unheard))):
+            await mailbox.wait()
+        return mailbox.is_open and mailbox.has_unheard if mailbox.is_closing else True
+
+    # --- connections --------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        """Hear over one connection, to its end, and do what its end asks for."""
+        connected_at: float | None = None
+        lost: SttLost | None = None
+        refused: SttRefused | None = None
+        request = self._mailbox.request(self._keyterms())
+        try:
+            async with self._stt.connect(request) as connection:
+                connected_at = trio.current_time()
+                self._log.info("stt.connected", request_id=connection.request_id, behind_s=self._behind_s())
+                self._link = Link(
+                    connection,
+                    request,
+                    self._endpointing,
+                    self._mailbox,
+                    self._stt.traits,
+                    self._limits.link,
+                    heard_until_us=self._heard_until_us,
+                    hear=self._hear,
+                    keyterms=self._keyterms,
+                )
+                await self._close_well(await self._link.run())
+        except* SttRefused as group:
+            refused = _first(group, SttRefused)
+        except* SttLost as group:
+            lost = _first(group, SttLost)
+        if refused is not None:
+            await self._give_up(refused)
+        elif lost is not None:
+            await self._on_lost(lost, connected_at)
+        self._link = None
+
+    async def _close_well(self, reason: str) -> None:
+        """The connection has said all that it will say: what it heard needs no replay."""
+        link = self._link
+        assert link is not None
+        await self._hear(self._endpointing.conclude())
+        self._mailbox.pending = ""
+        self._mailbox.wants_connection = False
+        if link.uplink is not None:
+            self._note_progress(link, link.uplink.sent_s)
+            self._mailbox.audio.cover(self._heard_until_us)
+        self._log.info("stt.closed", reason=reason)
+
+    async def _on_lost(self, lost: SttLost, connected_at: float | None) -> None:
+        lasted_s = None if connected_at is None else trio.current_time() - connected_at
+        await self._hear(self._endpointing.disconnected(self._kept_from_s()))
+        if self._link is not None:
+            self._note_progress(self._link, self._endpointing.covered_s)
+        if self._link is not None and self._link.uplink is None and not self._mailbox.has_unheard:
+            self._mailbox.wants_connection = False  # nobody spoke: the next chunk opens another
+        delay_s = self._redial.delay_s(lasted_s=lasted_s, retry_after_s=lost.retry_after_s)
+        self._log.warning("stt.reconnecting", reason=str(lost), back_off_s=delay_s, behind_s=self._behind_s())
+        if self._redial.is_breaker_open:
+            self._tell(ErrorFrame(code="stt_unavailable", message=KEEPS_FAILING, retryable=True))
+        else:
+            self._tell(WarningFrame(code="stt_unavailable", message=RECONNECTING, retryable=True))
+        await self._pause(delay_s)
+
+    def _note_progress(self, link: Link, heard_s: float) -> None:
+        """Note how far the connection has come; one that has come farther than those before it was of use."""
+        if link.uplink is not None and (position_us := link.uplink.position_us(heard_s)) > self._heard_until_us:
+            self._heard_until_us = position_us
+            self._redial.was_of_use()
+
+    async def _pause(self, delay_s: float) -> None:
+        """Wait before the next attempt; a session that ends does not wait."""
+        with trio.move_on_after(delay_s):
+            while not self._mailbox.is_closing:
+                await self._mailbox.wait()
+
+    async def _give_up(self, refused: SttRefused) -> None:
+        self._log.error("stt.refused", reason=str(refused))
+        self._tell(ErrorFrame(code="stt_unavailable", message=NOT_SERVED, retryable=False))
+        await self._hear(self._endpointing.conclude())
+        self._mailbox.shut()
+
+    def _behind_s(self) -> float:
+        """How much audio waits to be heard, again or for the first time."""
+        audio = self._mailbox.audio
+        return round((audio.end_us - audio.start_us) / 1_000_000, 3)
+
+    def _kept_from_s(self) -> float:
+        """Where the audio that can be replayed begins, on the clock of the connection that was lost."""
+        if self._link is None or self._link.uplink is None:
+            return 0.0
+        return self._link.uplink.clock_s(self._mailbox.audio.start_us)
+
+    # --- what is heard ------------------------------------------------------------------------------------------
+
+    async def _hear(self, heard: Sequence[Heard]) -> None:
+        now = trio.current_time()
+        for event in heard:
+            match event:
+                case Partial(text):
+                    self._tell_agent(PartlyHeard(text))
+                case Eager(text):
+                    self._tell_agent(ProbablySaid(text, now))
+                case Resumed():
+                    await self._agent.send(SpokeOn())
+                case Final(text):
+                    await self._agent.send(Said(text=text, source="voice", at=now, stt_ms=self._stt_ms(event, now)))
+        self._report_missing()
+
+    def _tell_agent(self, message: Message) -> None:
+        """Tell a hint; what counts comes with the final."""
+        with contextlib.suppress(trio.WouldBlock):
+            self._agent.send_nowait(message)
+
+    def _stt_ms(self, final: Final, now: float) -> float | None:
+        """From the arrival of the last word's audio to its final transcript."""
+        link = self._link
+        if link is None or link.uplink is None or final.spoken_until_s is None:
+            return None
+        arrived_at = self._mailbox.audio.arrived_at(link.uplink.position_us(final.spoken_until_s))
+        return None if arrived_at is None else round((now - arrived_at) * 1000, 3)
+
+    def _report_missing(self) -> None:
+        """Tell the client of audio that could not be heard."""
+        if self._link is not None and self._link.uplink is not None:
+            for skipped in self._link.uplink.skipped():
+                self._log.error("stt.skipped", from_s=skipped.from_us / 1e6, until_s=skipped.until_us / 1e6)
+                self._tell(WarningFrame(code="audio_overflow", message=_describe(skipped), retryable=False))
+
+    def _tell(self, frame: ErrorFrame | WarningFrame) -> None:
+        self._outbox.put(frame)
+
+
+def _describe(skipped: Skipped) -> str:
+    span = f"from {skipped.from_us / 1e6:.1f} s to {skipped.until_us / 1e6:.1f} s"
+    return f"Speech recognition was away for too long: the recording {span} was not heard; please say that again"
+
+
+ErrorT = TypeVar("ErrorT", bound=Exception)
+
+
+def _first(group: BaseException, kind: type[ErrorT]) -> ErrorT:
+    """The first error of this kind in a group."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    assert isinstance(group, kind)
+    return group

@@ -1,0 +1,181 @@
+"""A raw WebSocket to Deepgram, by trio-websocket: opened within a bound, closed within a bound, its ends explained."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import cast
+from urllib.parse import urlsplit
+
+import msgspec
+import trio
+from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
+
+from protocols.deepgram import ProtocolName, closure, refusal
+from protocols.ports import SttLost, SttRefused
+
+MAX_MESSAGE_BYTES = 1 << 20
+MESSAGES_WAITING = 4
+
+Dial = Callable[[str, int, bool], Awaitable[trio.abc.Stream]]
+"""Opens a stream to a host and port, with TLS or without. Raises `OSError`."""
+
+
+class DeepgramAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Deepgram is, and how to get in. `url` is `wss://host[:port]`. Times in seconds."""
+
+    url: str
+    api_key: str
+    connect_timeout_s: float = 5.0
+    close_timeout_s: float = 1.0
+
+
+async def dial(host: str, port: int, tls: bool) -> trio.abc.Stream:
+    """Open a TCP connection, with TLS over it if asked for."""
+    if tls:
+        return await trio.open_ssl_over_tcp_stream(host, port, https_compatible=True)
+    return await trio.open_tcp_stream(host, port)
+
+
+class DeepgramSocket:
+    """An open WebSocket. Its methods raise what the provider's close meant: `SttLost` or `SttRefused`."""
+
+    def __init__(self, websocket: WebSocketConnection, protocol: ProtocolName) -> None:
+        self.request_id = _request_id(websocket)
+        self.has_asked_to_close = False
+        self._websocket = websocket
+        self._protocol = protocol
+
+    async def send(self, message: str | bytes) -> None:
+        """Send a message; blocks while Deepgram does not read."""
+        try:
+            await self._websocket.send_message(message)
+        except ConnectionClosed as closed:
+            raise self._explain(closed) from None
+
+    async def ping(self) -> None:
+        """Send a ping and wait for its pong."""
+        try:
+            await self._websocket.ping()
+        except ConnectionClosed as closed:
+            raise self._explain(closed) from None
+
+    async def receive(self) -> str | None:
+        """Return the next text message; None once Deepgram has closed as it was asked to (`has_asked_to_close`)."""
+        while True:
+            try:
+                message = await self._websocket.get_message()
+            except ConnectionClosed as closed:
+                if (error := self._meaning(closed)) is None:
+                    return None
+                raise error from None
+            if isinstance(message, str):
+                return message
+
+    def _explain(self, closed: ConnectionClosed) -> SttLost | SttRefused:
+        return self._meaning(closed) or SttLost("Deepgram has closed the connection")
+
+    def _meaning(self, closed: ConnectionClosed) -> SttLost | SttRefused | None:
+        code, reason = (None, None) if closed.reason is None else (int(closed.reason.code), closed.reason.reason)
+        return closure(self._protocol, code, reason or "", asked=self.has_asked_to_close)
+
+
+@asynccontextmanager
+async def open_socket(
+    access: DeepgramAccess, target: str, protocol: ProtocolName, dial: Dial
+) -> AsyncIterator[DeepgramSocket]:
+    """A WebSocket to `target` (path and query), for the length of the block.
+
+    Raises `SttLost` if Deepgram cannot be reached in time, `SttRefused` if it does not want the connection, in a group
+    or alone; what the block raises comes out in a group. At a regular end of the block the WebSocket is closed in good
+    order, within the bound; else it is dropped at once.
+    """
+    stream = await _reach(access, dial)
+    try:
+        async with trio.open_nursery() as nursery:
+            websocket = await _shake_hands(access, target, stream, nursery)
+            yield DeepgramSocket(websocket, protocol)
+            with trio.move_on_after(access.close_timeout_s):
+                await websocket.aclose()
+            nursery.cancel_scope.cancel()
+    except* ConnectionRejected as group:
+        raise _refusal(group) from None
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+async def _reach(access: DeepgramAccess, dial: Dial) -> "_WatchedStream":
+    url = urlsplit(access.url)
+    tls = url.scheme == "wss"
+    assert url.hostname is not None
+    try:
+        with trio.fail_after(access.connect_timeout_s):
+            return _WatchedStream(await dial(url.hostname, url.port or (443 if tls else 80), tls))
+    except (OSError, trio.BrokenResourceError) as error:
+        raise SttLost(f"Deepgram cannot be reached: {type(error).__name__}") from None
+    except trio.TooSlowError:
+        raise SttLost(f"Deepgram cannot be reached within {access.connect_timeout_s:g} s") from None
+
+
+async def _shake_hands(
+    access: DeepgramAccess, target: str, stream: "_WatchedStream", nursery: trio.Nursery
+) -> WebSocketConnection:
+    with trio.move_on_after(access.connect_timeout_s) as stream.handshake:
+        return await wrap_client_stream(
+            nursery,
+            cast(trio.SocketStream, stream),
+            urlsplit(access.url).netloc,
+            target,
+            extra_headers=[(b"Authorization", f"Token {access.api_key}".encode())],
+            max_message_size=MAX_MESSAGE_BYTES,
+            message_queue_size=MESSAGES_WAITING,
+        )
+    raise SttLost("Deepgram ended the handshake" if stream.has_ended else "Deepgram did not answer the handshake")
+
+
+class _WatchedStream(trio.abc.Stream):
+    """Ends the handshake when the stream ends: trio-websocket 0.12 would wait for ever."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.handshake = trio.CancelScope()
+        self.has_ended = False
+        self._stream = stream
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """See `trio.abc.SendStream`."""
+        try:
+            await self._stream.send_all(data)
+        except trio.BrokenResourceError:
+            self._end()
+            raise
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """See `trio.abc.SendStream`."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """See `trio.abc.ReceiveStream`."""
+        try:
+            data = bytes(await self._stream.receive_some(max_bytes))
+        except trio.BrokenResourceError:
+            self._end()
+            raise
+        if not data:
+            self._end()
+        return data
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
+
+    def _end(self) -> None:
+        self.has_ended = True
+        self.handshake.cancel()
+
+
+def _refusal(group: BaseExceptionGroup[ConnectionRejected]) -> SttLost | SttRefused:
+    rejected = next(error for error in group.exceptions if isinstance(error, ConnectionRejected))
+    return refusal(rejected.status_code, rejected.headers or (), rejected.body)
+
+
+def _request_id(websocket: WebSocketConnection) -> str | None:
+    headers = websocket.handshake_headers
+    return next((value.decode("latin-1") for name, value in headers if name.lower() == b"dg-request-id"), None)
