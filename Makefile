@@ -23,6 +23,7 @@ check:
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.turns
+	$(BIN)/python -m benchmarks.audio
 
 install: $(VENV)/.installed
 

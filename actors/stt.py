@@ -210,11 +210,12 @@ class Stt:
         return None if arrived_at is None else round((now - arrived_at) * 1000, 3)
 
     def _report_missing(self) -> None:
-        """Tell the client of audio that could not be heard."""
-        if self._link is not None and self._link.uplink is not None:
-            for skipped in self._link.uplink.skipped():
-                self._log.error("stt.skipped", from_s=skipped.from_us / 1e6, until_s=skipped.until_us / 1e6)
-                self._tell(WarningFrame(code="audio_overflow", message=_describe(skipped), retryable=False))
+        """Tell the client of audio that could not be heard, in one frame whatever happened since the last message."""
+        if self._link is None or self._link.uplink is None or not (skipped := self._link.uplink.skipped()):
+            return
+        whole = Skipped(skipped[0].from_us, skipped[-1].until_us)
+        self._log.error("stt.skipped", from_s=whole.from_us / 1e6, until_s=whole.until_us / 1e6)
+        self._tell(WarningFrame(code="audio_overflow", message=_describe(whole), retryable=False))
 
     def _tell(self, frame: ErrorFrame | WarningFrame) -> None:
         self._outbox.put(frame)

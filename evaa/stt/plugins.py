@@ -54,7 +54,7 @@ def deepgram(choice: SttChoice, dial: Dial = dial) -> SpeechToText[Any]:
             flux = FluxOptions(
                 model=choice.model,
                 eot_threshold=choice.eot_threshold,
-                eager_eot_threshold=choice.eager_eot_threshold or None,
+                eager_eot_threshold=choice.eager_eot_threshold,
                 eot_timeout_ms=choice.eot_timeout_ms,
                 language_hints=(choice.language,),
             )

@@ -99,7 +99,7 @@ class Uplink:
 
     def position_us(self, clock_s: float) -> int:
         """The place on the timeline that the connection's clock stands for; never after what it was sent."""
-        clock_us = min(max(0, round(clock_s * 1_000_000)), self.sent_us)
+        clock_us = min(round(clock_s * 1_000_000), self.sent_us)
         for from_clock_us, from_us in reversed(self._pieces):
             if from_clock_us <= clock_us:
                 return from_us + clock_us - from_clock_us
@@ -135,7 +135,7 @@ class Uplink:
         reached_us, start_us = self.position_us(self.sent_s), self._audio.start_us
         self.next = self._audio.first
         if self._pieces[-1][0] == self.sent_us:
-            self._pieces.pop()  # nothing was sent of it
+            self._pieces.pop()  # nothing was sent of it, and those with something in them are to stay
         self._pieces.append((self.sent_us, start_us))
         self._skipped += self._audio.miss(reached_us, start_us)
 

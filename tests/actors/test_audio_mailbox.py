@@ -13,7 +13,7 @@ from evaa.stt.deepgram_nova import DeepgramNova
 from evaa.stt.kept_audio import KeptAudio
 from evaa.stt.uplink import Uplink
 from protocols.frontend import AudioFormat, FrameRefused
-from tests.evaa.recordings import OPUS_20_MS, WEBM, chunks, decoded, pages, recording
+from tests.evaa.recordings import OPUS_20_MS, WEBM, chunks, decoded, ogg_page, pages, recording
 
 UNHURRIED = msgspec.structs.replace(DeepgramNova.traits, rate=1e9)
 WEBM_FORMAT = AudioFormat(container="webm", codec="opus")
@@ -122,6 +122,8 @@ async def test_two_recordings_in_one_chunk_are_kept_apart(mailbox: AudioMailbox,
     put_all(mailbox, [recording("c_yes.ogg") + recording("d_late.ogg")])
     assert [one.first for one in mailbox.audio.recordings] == [0, mailbox.audio.recordings[0].end]
     assert sent(mailbox) == recording("c_yes.ogg")
+    mailbox.audio.cover(mailbox.audio.end_us - _duration_us([recording("d_late.ogg")]))
+    assert sent(mailbox, heard_until_us=mailbox.audio.start_us) == recording("d_late.ogg")
 
 
 async def test_an_empty_chunk_is_nothing(mailbox: AudioMailbox, autojump_clock: MockClock) -> None:
@@ -186,6 +188,16 @@ async def test_what_comes_before_damage_in_the_same_chunk_is_kept(
     took = pages(recording("c_yes.ogg"))
     with pytest.raises(FrameRefused):
         mailbox.put(b"".join(took[:4]) + bytes(100) + took[4])
+    assert sent(mailbox) == b"".join(took[:5])
+
+
+async def test_of_several_damages_in_a_chunk_the_first_is_told(
+    mailbox: AudioMailbox, autojump_clock: MockClock
+) -> None:
+    took = pages(recording("c_yes.ogg"))
+    stranger = ogg_page([len(OPUS_20_MS)], OPUS_20_MS, sequence=1, serial=9)
+    with pytest.raises(FrameRefused, match=r"no intact Ogg page$"):
+        mailbox.put(b"".join([*took[:4], bytes(100), took[4], stranger]))
     assert sent(mailbox) == b"".join(took[:5])
 
 

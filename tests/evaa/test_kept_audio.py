@@ -249,6 +249,15 @@ def test_an_utterance_ends_once_at_one_place() -> None:
     assert [audio.finish_from(number) for number in range(4)] == [0, 2, 2, None]
 
 
+def test_ends_without_audio_take_no_memory() -> None:
+    audio = begun()
+    audio.finish()
+    before = held(audio)
+    for _ in range(100):
+        audio.finish()
+    assert held(audio) == before
+
+
 def test_an_end_is_forgotten_with_the_audio_around_it_but_not_with_that_before_it() -> None:
     audio = begun()
     audio.put(pcm(2), 0.0)

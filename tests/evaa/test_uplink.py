@@ -266,6 +266,17 @@ def test_a_clock_that_says_nonsense_stays_within_what_was_sent() -> None:
     assert [link.clock_s(position_us) for position_us in (-5, 0, 40_000, 10**9)] == [0.0, 0.0, 0.0, 0.16]
 
 
+def test_a_provider_that_is_slower_than_the_client_does_not_make_the_clock_forget() -> None:
+    audio = recorded("linear16", 25, max_s=0.5)
+    link = uplink(audio)
+    assert len(taken(link, "linear16", now=0.0)) == 3
+    for number in range(25, 525):
+        audio.put(packets("linear16", number, 1), 0.0)
+        assert link.take(0.0) == b""
+    assert [link.position_us(at) for at in (0.1, 0.499, 0.5)] == [100_000, 499_000, 10_000_000]
+    assert sum(skipped.until_us - skipped.from_us for skipped in link.skipped()) == 9_500_000
+
+
 def test_a_client_that_is_always_too_fast_takes_no_more_memory() -> None:
     audio = recorded("linear16", 1, max_s=0.1)
     link = uplink(audio)
