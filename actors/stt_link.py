@@ -75,6 +75,7 @@ class Link:
         self._heard_at = self._began
         self._heard_us = 0
         self._is_all_heard = True
+        self._hearing = trio.StrictFIFOLock()
         self._watcher = trio.lowlevel.ParkingLot()
         self._watched_until = NEVER
 
@@ -88,10 +89,11 @@ class Link:
             nursery.start_soon(self._receive, nursery.cancel_scope)
             nursery.start_soon(self._watch)
             end = await self._send()
-            with trio.move_on_after(self._limits.end_s):
+            with trio.move_on_after(self._limits.end_s) as patience:
                 await self._connection.finish_stream()
                 await trio.sleep_forever()  # the receiver ends it
-            nursery.cancel_scope.cancel()
+            if patience.cancelled_caught:
+                raise SttLost(f"the provider gave no last results within {self._limits.end_s:g} s")
         return end
 
     # --- sending ------------------------------------------------------------------------------------------------
@@ -198,7 +200,10 @@ class Link:
                     self._is_speaking = bool(text)
                 case Final():
                     self._is_speaking = False
-        await self._hear(heard)
+        async with (
+            self._hearing
+        ):  # receiver, watcher and sender come here: what one of them has begun to tell, goes first
+            await self._hear(heard)
         self._mailbox.pending = self._endpointing.pending
         if self.uplink is not None:
             self._mailbox.audio.cover(self.uplink.position_us(self._endpointing.covered_s))

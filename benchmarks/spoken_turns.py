@@ -101,14 +101,14 @@ WARM_UP = Scenario(2, Plan(turns=1, turn_s=0.7), 0.05)
 def print_finals(url: str, provider: str, recogniser: str, *, quick: bool) -> None:
     print(FINALS_HEADING)
     run(url, provider, recogniser, WARM_UP)
-    for sessions, turns in [(20, 3)] if quick else [(1, 12), (20, 10)]:
+    for sessions, turns in [(20, 2)] if quick else [(1, 12), (20, 10)]:
         figures = run(url, provider, recogniser, Scenario(sessions, Plan(turns, turn_s=0.7), 0.05))
         print(f"| {sessions} | {len(figures.request_ms)} | {spread(figures.request_ms)} |", flush=True)
 
 
 def print_speculation(url: str, provider: str, recogniser: str, *, quick: bool) -> None:
     print(SPECULATION_HEADING)
-    turns, sessions = (2, 15) if quick else (6, 10)
+    turns, sessions = (1, 20) if quick else (6, 10)
     turn_s = 0.9 if quick else 1.2
     plans = {
         "never": Plan(turns, turn_s),

@@ -8,6 +8,7 @@ from actors.stt import SttLimits
 from actors.stt_link import LinkLimits
 from evaa.stt.kept_audio import KeptAudio
 from protocols.frontend import AudioFormat, ErrorFrame, FrameRefused, WarningFrame
+from protocols.messages import Said
 from protocols.ports import SttLost
 from protocols.speech import Eager, Final, Partial, Resumed, SttTraits
 from tests.actors.speech import PCM, Speech, about, hearing, pcm
@@ -159,6 +160,36 @@ async def test_a_second_recording_gets_its_own_connection_once_the_first_is_hear
         assert second.audio == pcm(0.5, 2)
         assert speech.told == [("partly", "first"), "first"]
         assert second.opened_at == first.closed_at
+
+
+async def test_a_recording_whose_last_results_never_came_is_heard_again(autojump_clock: MockClock) -> None:
+    async with hearing() as speech:
+        await speech.speak(0.5, 1)
+        speech.stt.last.finishes_stream = False
+        speech.mailbox.declare(PCM, None)
+        speech.mailbox.put(pcm(0.1, 2))
+        await trio.sleep(2.1)
+        first, second, third = speech.stt.connections
+        assert first.closed_at == about(2.5)
+        assert (first.audio, second.audio, third.audio) == (pcm(0.5, 1), pcm(0.5, 1), pcm(0.1, 2))
+
+
+async def test_what_one_task_has_begun_to_tell_is_told_before_what_comes_later(autojump_clock: MockClock) -> None:
+    async with hearing() as speech:
+        await speech.speak(0.2)
+        for _ in range(1_000):
+            await speech.actor._agent.send(Said(text="full", source="text", at=0.0))
+        speech.stt.last.tell(Final("one", None, "a"), Final("two", None, "b"))
+        await speech.settle()
+        speech.stt.endpointings[0]._partial = "three"
+        speech.stt.endpointings[0].deadline = trio.current_time() + 1.0
+        speech.stt.last.tell()
+        await trio.sleep(2.0)
+        told: list[object] = []
+        while new := speech.told:
+            told += new
+            await speech.settle()
+        assert told[1_000:] == ["one", "two", "three"]
 
 
 async def test_a_connection_opened_for_another_format_is_replaced(autojump_clock: MockClock) -> None:

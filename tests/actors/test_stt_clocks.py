@@ -60,6 +60,7 @@ async def test_idle_close_and_reopening_by_the_next_chunk(autojump_clock: MockCl
 async def test_a_silent_provider_is_left_after_the_watchdogs_time_of_audio(autojump_clock: MockClock) -> None:
     async with hearing() as speech:
         await speech.speak(2.0)
+        await speech.settle()
         speech.stt.last.tell(Partial("so"))
         await speech.speak(9.0)
         assert speech.stt.connections[0].closed_at == about(10.1)
