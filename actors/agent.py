@@ -9,10 +9,9 @@ import trio
 
 from actors.outbox import Outbox
 from actors.persistence import SaveSlot
-from actors.supervisor import GOING_AWAY, EndSession
 from evaa.interview.engine import TurnEngine
 from evaa.interview.speculation import SpeculatingEngine
-from protocols.frontend import CloseCode, Delta, GoingAway, Reply, ServerFrame
+from protocols.frontend import Delta, Reply, ServerFrame
 from protocols.messages import (
     Answered,
     AnswerFailed,
@@ -34,11 +33,9 @@ from protocols.messages import (
 )
 from protocols.ports import Interviewer, InterviewerFailed, TurnBrief
 
-RECONNECT_AFTER_MS = 1_000
-
 
 class DrainAsked(Message, frozen=True, gc=False):
-    """The server goes away: finish the turn that is live, then end the session with 1001."""
+    """The server goes away: the session is to end once the turn that is live has finished."""
 
 
 class Agent:
@@ -46,7 +43,9 @@ class Agent:
 
     Rebuilt from the slot's newest state on every start; `greeting` tells what to say first. What the writer takes from
     the outbox is told to the engine in the same instant, so that an interruption always knows what was delivered.
-    What was said before the agent was stopped, drained or cancelled is taken to the slot, though no longer answered.
+    While it drains (from the start, or from `DrainAsked` on) it calls `on_drained` as soon as no turn is live, and
+    asks nobody any more. What was said before the agent was stopped or cancelled is taken to the slot, though no longer
+    answered: the words that were being spoken when a drained session ends are among that.
     """
 
     def __init__(
@@ -58,6 +57,8 @@ class Agent:
         *,
         reply_acknowledges: bool,
         greeting: Callable[[TurnEngine], list[Effect]],
+        on_drained: Callable[[], None],
+        is_draining: bool = False,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._slot = slot
@@ -73,17 +74,18 @@ class Agent:
         )
         self._speculating = SpeculatingEngine(self._engine)
         self._asking: dict[int, _Question] = {}
-        self._is_draining = False
+        self._on_drained = on_drained
+        self._is_draining = is_draining
         self._is_over = False
         self._nursery: trio.Nursery
         self._log = structlog.get_logger(actor="agent", session_id=slot.latest.record.session_id)
 
     async def run(self) -> None:
-        """Interview until cancelled; raises `EndSession` once drained."""
+        """Interview until stopped or cancelled."""
         self._outbox.on_taken = self._on_taken
         try:
             await self._interview()
-        except* (trio.Cancelled, EndSession):  # no other: what a failed agent has not taken is its successor's
+        except* trio.Cancelled:  # no other: what a failed agent has not taken is its successor's
             self._take_the_rest()
             raise
         else:
@@ -93,10 +95,9 @@ class Agent:
     async def _interview(self) -> None:
         async with trio.open_nursery() as self._nursery:
             self._carry_out(self._greeting(self._engine))
+            self._end_if_drained()
             async for message in self._mailbox:
-                if isinstance(message, DrainAsked):
-                    self._is_draining = True
-                    self._outbox.put(GoingAway(reconnect_after_ms=RECONNECT_AFTER_MS))
+                self._is_draining |= isinstance(message, DrainAsked)
                 self.handle(message)
                 self._end_if_drained()
 
@@ -117,7 +118,8 @@ class Agent:
 
     def _end_if_drained(self) -> None:
         if self._is_draining and self._engine.idle:
-            raise EndSession(CloseCode.GOING_AWAY, GOING_AWAY)
+            self._is_over = True
+            self._on_drained()
 
     def _on_taken(self, frame: ServerFrame) -> None:
         if isinstance(frame, Delta):

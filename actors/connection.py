@@ -54,6 +54,7 @@ class Connection:
         self.dialect = dialect
         self.limits = limits
         self._websocket = websocket
+        self._received_at = trio.current_time()
         self._is_writing = False
         self._seq = 0
         self._bad_frames = 0
@@ -61,19 +62,28 @@ class Connection:
     async def receive(self) -> tuple[ClientFrame, ...]:
         """Wait for the next message and return its frames.
 
-        Raises `FrameRefused` for a message that makes no sense, and `EndSession` when the client has closed, sent
-        nothing for the idle time-out (4408), or a kind of message that its dialect does not have (1003).
+        Raises `FrameRefused` for a message that makes no sense, and `EndSession` when the client has closed, or sent a
+        kind of message that its dialect does not have (1003).
         """
-        with trio.move_on_after(self.limits.idle_timeout_s):
-            try:
-                message = await self._websocket.get_message()
-            except ConnectionClosed as closed:
-                raise _ended(closed) from None
-            try:
-                return self.dialect.decode(message)
-            except WrongKind as wrong:
-                raise EndSession(CloseCode.UNSUPPORTED_DATA, str(wrong)) from None
-        raise EndSession(CloseCode.IDLE, f"nothing was received for {self.limits.idle_timeout_s:g} s")
+        try:
+            message = await self._websocket.get_message()
+        except ConnectionClosed as closed:
+            raise _ended(closed) from None
+        self._received_at = trio.current_time()
+        try:
+            return self.dialect.decode(message)
+        except WrongKind as wrong:
+            raise EndSession(CloseCode.UNSUPPORTED_DATA, str(wrong)) from None
+
+    @property
+    def idle_at(self) -> float:
+        """When the connection has been idle for too long, if nothing is received until then."""
+        return self._received_at + self.limits.idle_timeout_s
+
+    def check_idle(self) -> None:
+        """Raises `EndSession` (4408) if nothing was received for the idle time-out."""
+        if trio.current_time() >= self.idle_at:
+            raise EndSession(CloseCode.IDLE, f"nothing was received for {self.limits.idle_timeout_s:g} s")
 
     def count_refused(self) -> None:
         """Another refused frame in a row. Raises `EndSession` (4400) over the bound."""
@@ -250,16 +260,21 @@ class Writer:
 
 
 class Heartbeat:
-    """Pings the client, so that a dead one is found within the ping interval and its time-out."""
+    """Pings the client, so that a dead one is found within the ping interval and its time-out; ends an idle one."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def run(self) -> None:
-        """Ping until the connection ends; raises `EndSession`."""
+        """Watch until the connection ends; raises `EndSession`."""
+        interval_s = self._connection.limits.ping_interval_s
+        ping_at = trio.current_time() + interval_s
         while True:
-            await trio.sleep(self._connection.limits.ping_interval_s)
-            await self._connection.check_alive()
+            await trio.sleep_until(min(ping_at, self._connection.idle_at))
+            self._connection.check_idle()
+            if trio.current_time() >= ping_at:
+                await self._connection.check_alive()
+                ping_at = trio.current_time() + interval_s
 
     def stop(self) -> None:
         """Nothing to finish."""
@@ -279,7 +294,9 @@ async def receive_binding(connection: Connection) -> Binding:
     """Wait for the frame that binds. What comes before it is refused with `not_bound`. Raises `EndSession`."""
     while True:
         try:
-            frames = await connection.receive()
+            with trio.move_on_at(connection.idle_at):
+                frames = await connection.receive()
+            connection.check_idle()
             start, *rest = frames
             if not isinstance(start, Start) or start.session_id is None:
                 raise FrameRefused("not_bound", "the first frame must carry the sessionId")

@@ -3,6 +3,8 @@
 import trio
 from trio_websocket import WebSocketConnection
 
+from evaa.steady_stream import SteadyStream
+
 _CLOSE_FRAME = 0x88
 """First byte of a close frame: opcode 8, alone in its message (RFC 6455 section 5.2)."""
 
@@ -13,11 +15,13 @@ class PoliteStream(trio.abc.Stream):
     """Wraps a server's stream. Where the client broke the protocol, a close frame goes out before the close.
 
     trio-websocket 0.12 closes such a connection without one, so that the client sees 1006 in place of 1002 (protocol
-    error) or 1007 (text that is not UTF-8). `websocket` is to be set once the handshake is done.
+    error) or 1007 (text that is not UTF-8). `websocket` is to be set once the handshake is done. `takes_any_sender`
+    tells whether several tasks may send at once.
     """
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.websocket: WebSocketConnection | None = None
+        self.takes_any_sender = isinstance(stream, SteadyStream)
         self._stream = stream
         self._has_said_why = False
 

@@ -12,8 +12,9 @@ from trio_websocket import WebSocketConnection, WebSocketRequest, wrap_server_st
 from actors.connection import Binding, Connection, ConnectionLimits, receive_binding
 from actors.polite_stream import PoliteStream
 from actors.session import Services, Session, SessionLimits
-from actors.steady_stream import SteadyStream
 from actors.supervisor import GOING_AWAY, TAKEN_OVER, EndSession, contain
+from evaa.lean_websocket import make_lean
+from evaa.steady_stream import SteadyStream
 from protocols.dialects import DIALECTS, Dialect, choose_dialect
 from protocols.frontend import CloseCode, FrameRefused, parse_session_id
 
@@ -162,6 +163,8 @@ class Server:
                 await request.reject(refusal.status, extra_headers=headers, body=f"{refusal.message}\n".encode())
                 return
             stream.websocket = websocket = await request.accept(subprotocol=admission.subprotocol)
+            if stream.takes_any_sender:
+                make_lean(websocket)
         if websocket is not None:
             connection = Connection(websocket, admission.dialect, self._limits.connection)
             await self._serve_client(connection, admission)

@@ -19,12 +19,13 @@ from actors.supervisor import GOING_AWAY, Actor, ChildSpec, EndSession, RestartB
 from evaa.interview.engine import TurnEngine
 from evaa.interview.exchange import exchange
 from evaa.interview.stages import default_stages
-from protocols.frontend import CloseCode, ErrorFrame, FrameRefused
+from protocols.frontend import CloseCode, ErrorFrame, FrameRefused, GoingAway
 from protocols.messages import Effect, Message, Send
 from protocols.ports import Interviewer, SessionExists, SessionStore, SpeechToText, StoreUnavailable
 from protocols.records import Interview, Lease, SessionRecord
 
 MAILBOX_MESSAGES = 64
+RECONNECT_AFTER_MS = 1_000
 STT_CLOSE_S = 0.5
 STORE_AWAY = "The session cannot be loaded, since the store cannot be reached; trying again"
 
@@ -82,6 +83,7 @@ class Session:
         self._lease: Lease | None = None
         self._is_resumed = False
         self._has_greeted = False
+        self._is_draining = False
         self._log = structlog.get_logger(session_id=self._session_id)
 
     def end(self, code: int, reason: str) -> None:
@@ -90,10 +92,16 @@ class Session:
 
     def drain(self) -> None:
         """Let the live turn finish, then end with 1001. Returns at once."""
+        if self._has_greeted and not self._is_draining:
+            self._outbox.put(_going_away())
+        self._is_draining = True
         try:
             self._to_agent.send_nowait(DrainAsked())
         except trio.WouldBlock:
-            self.end(CloseCode.GOING_AWAY, GOING_AWAY)
+            self._end_drained()
+
+    def _end_drained(self) -> None:
+        self.end(CloseCode.GOING_AWAY, GOING_AWAY)
 
     async def run(self) -> None:
         """Load or begin the session, serve it to its end, close the connection. Raises nothing but bugs' errors.
@@ -205,6 +213,8 @@ class Session:
             self._services.interviewer,
             reply_acknowledges=not self._connection.dialect.tells_deltas,
             greeting=self._greet,
+            on_drained=self._end_drained,
+            is_draining=self._is_draining,
         )
 
     def _build_stt(self) -> Actor:
@@ -241,6 +251,8 @@ class Session:
                 self._audio.declare(self._declared, self._language)
             except FrameRefused as refused:
                 effects.append(Send(refused.as_error()))
+        if self._is_draining:
+            effects.append(Send(_going_away()))
         return effects
 
     async def _release(self) -> None:
@@ -250,6 +262,10 @@ class Session:
                     await self._services.store.release(self._lease)
                 except StoreUnavailable as error:
                     self._log.warning("store.retrying", reason=str(error), back_off_s=None)
+
+
+def _going_away() -> GoingAway:
+    return GoingAway(reconnect_after_ms=RECONNECT_AFTER_MS)
 
 
 @lru_cache(maxsize=256)

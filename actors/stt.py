@@ -26,6 +26,9 @@ from protocols.speech import Eager, Final, Heard, Partial, Resumed
 
 MessageT = TypeVar("MessageT")
 
+CONCLUDE_S = 0.25
+"""How long the agent may take to take the last words."""
+
 RECONNECTING = "Speech recognition is reconnecting; go on speaking, what you say is kept"
 KEEPS_FAILING = "Speech recognition keeps failing; it is tried again in a while, and until then you can type"
 NOT_SERVED = "Speech recognition refuses to serve this audio; you can type"
@@ -37,6 +40,13 @@ class SttLimits(msgspec.Struct, frozen=True, kw_only=True):
     link: LinkLimits = LinkLimits()
     redial: RedialLimits = RedialLimits()
     hang_up_s: float = 2.0
+
+
+class _TakenBack(msgspec.Struct, frozen=True):
+    """What a lost connection had heard of an utterance, and how far it had got: that is to be heard again."""
+
+    text: str
+    until_us: int
 
 
 class Stt:
@@ -67,21 +77,31 @@ class Stt:
         self._redial = Redial(limits.redial, jitter)
         self._link: Link | None = None
         self._heard_until_us = mailbox.audio.start_us
+        self._shown = ""
+        self._taken_back = _TakenBack("", 0)
         self._scope = trio.CancelScope()
         self._log = structlog.get_logger(actor="stt", session_id=session_id, stt=stt.name)
 
     async def run(self) -> None:
-        """Hear until stopped; what was heard until then becomes final."""
-        with self._scope:
-            while await self._is_wanted():
-                await self._connect()
-        await self._hear(self._endpointing.conclude())
-        self._mailbox.pending = ""
+        """Hear until stopped or cancelled; what was heard until then becomes final."""
+        try:
+            with self._scope:
+                while await self._is_wanted():
+                    await self._connect()
+        except* trio.Cancelled:  # no other: what a failed actor has heard is its successor's
+            await self._conclude()
+            raise
+        else:
+            await self._conclude()
 
     def stop(self) -> None:
         """Finalise what was said, within the bound, then return."""
         self._mailbox.close()
         self._scope.deadline = trio.current_time() + self._limits.hang_up_s
+
+    async def _conclude(self) -> None:
+        with trio.move_on_after(CONCLUDE_S, shield=True):  # the agent has room, unless it fails
+            await self._finalise()
 
     async def _is_wanted(self) -> bool:
         """Wait until a connection is wanted; False when the session ends and everything was heard."""
@@ -128,8 +148,7 @@ class Stt:
         """The connection has said all that it will say: what it heard needs no replay."""
         link = self._link
         assert link is not None
-        await self._hear(self._endpointing.conclude())
-        self._mailbox.pending = ""
+        await self._finalise()
         self._mailbox.wants_connection = False
         if link.uplink is not None:
             self._note_progress(link, link.uplink.sent_s)
@@ -138,7 +157,7 @@ class Stt:
 
     async def _on_lost(self, lost: SttLost, connected_at: float | None) -> None:
         lasted_s = None if connected_at is None else trio.current_time() - connected_at
-        await self._hear(self._endpointing.disconnected(self._kept_from_s()))
+        await self._take_back()
         if self._link is not None:
             self._note_progress(self._link, self._endpointing.covered_s)
         if self._link is not None and self._link.uplink is None and not self._mailbox.has_unheard:
@@ -158,15 +177,16 @@ class Stt:
             self._redial.was_of_use()
 
     async def _pause(self, delay_s: float) -> None:
-        """Wait before the next attempt; a session that ends does not wait."""
+        """Wait before the next attempt; the end of the session cuts that short."""
+        is_ending = self._mailbox.is_closing
         with trio.move_on_after(delay_s):
-            while not self._mailbox.is_closing:
+            while is_ending or not self._mailbox.is_closing:
                 await self._mailbox.wait()
 
     async def _give_up(self, refused: SttRefused) -> None:
         self._log.error("stt.refused", reason=str(refused))
         self._tell(ErrorFrame(code="stt_unavailable", message=NOT_SERVED, retryable=False))
-        await self._hear(self._endpointing.conclude())
+        await self._finalise()
         self._mailbox.shut()
 
     def _behind_s(self) -> float:
@@ -174,25 +194,46 @@ class Stt:
         audio = self._mailbox.audio
         return round((audio.end_us - audio.start_us) / 1_000_000, 3)
 
-    def _kept_from_s(self) -> float:
-        """Where the audio that can be replayed begins, on the clock of the connection that was lost."""
-        if self._link is None or self._link.uplink is None:
-            return 0.0
-        return self._link.uplink.clock_s(self._mailbox.audio.start_us)
-
     # --- what is heard ------------------------------------------------------------------------------------------
+
+    async def _take_back(self) -> None:
+        """What was not settled will be heard again, from the replay. At the session's end there is no time for that."""
+        link = self._link
+        if link is None or link.uplink is None:
+            await self._hear(self._endpointing.disconnected(0.0))
+        elif self._mailbox.is_closing:
+            await self._finalise()
+            self._mailbox.audio.cover(link.uplink.position_us(self._endpointing.covered_s))
+        else:
+            if _words(self._shown) > _words(self._taken_back.text):
+                self._taken_back = _TakenBack(self._shown, link.uplink.position_us(link.uplink.sent_s))
+            kept_from_s = link.uplink.clock_s(self._mailbox.audio.start_us)
+            await self._hear(self._endpointing.disconnected(kept_from_s))
+
+    async def _finalise(self) -> None:
+        """What was heard becomes final; if an earlier connection had heard more of it, as that one had heard it."""
+        audio, taken_back = self._mailbox.audio, self._taken_back
+        heard = self._endpointing.conclude()
+        words = sum(_words(event.text) for event in heard if isinstance(event, Final))
+        if audio.start_us < taken_back.until_us and words < _words(taken_back.text):
+            heard = [Final(taken_back.text, None, "taken_back")]
+            audio.cover(taken_back.until_us)
+        await self._hear(heard)
+        self._mailbox.pending = ""
 
     async def _hear(self, heard: Sequence[Heard]) -> None:
         now = trio.current_time()
         for event in heard:
             match event:
                 case Partial(text):
+                    self._shown = text
                     self._tell_agent(PartlyHeard(text))
                 case Eager(text):
                     self._tell_agent(ProbablySaid(text, now))
                 case Resumed():
                     await self._agent.send(SpokeOn())
                 case Final(text):
+                    self._shown, self._taken_back = "", _TakenBack("", 0)
                     await self._agent.send(Said(text=text, source="voice", at=now, stt_ms=self._stt_ms(event, now)))
         self._report_missing()
 
@@ -219,6 +260,10 @@ class Stt:
 
     def _tell(self, frame: ErrorFrame | WarningFrame) -> None:
         self._outbox.put(frame)
+
+
+def _words(text: str) -> int:
+    return len(text.split())
 
 
 def _describe(skipped: Skipped) -> str:

@@ -75,7 +75,7 @@ class Link:
         self._heard_at = self._began
         self._heard_us = 0
         self._is_all_heard = True
-        self._hearing = trio.StrictFIFOLock()
+        self._telling = trio.StrictFIFOLock()
         self._watcher = trio.lowlevel.ParkingLot()
         self._watched_until = NEVER
 
@@ -105,25 +105,18 @@ class Link:
                 await self._send_control(self._controls.popleft())
                 continue
             uplink = self.uplink or self._open_uplink()
-            if uplink is None:
+            if uplink is not None and uplink.is_at_finish:
+                uplink.finish_passed_on()
+                await self._finish()
+            elif uplink is None or not uplink.is_behind:
                 if (end := self._why_over()) is not None:
                     return end
                 await self._mailbox.wait()
-                continue
-            if uplink.is_at_finish:
-                uplink.finish_passed_on()
-                await self._finish()
-                continue
-            message = uplink.take(trio.current_time())
-            if message:
+            elif message := uplink.take(trio.current_time()):
                 await self._send_audio(message)
-            elif uplink.is_behind:
+            else:
                 with trio.move_on_at(uplink.due_at()):
                     await self._mailbox.wait()
-            elif (end := self._why_over()) is not None:
-                return end
-            else:
-                await self._mailbox.wait()
 
     def _open_uplink(self) -> Uplink | None:
         """There is audio: from here on the connection's clock runs."""
@@ -200,14 +193,22 @@ class Link:
                     self._is_speaking = bool(text)
                 case Final():
                     self._is_speaking = False
-        async with (
-            self._hearing
-        ):  # receiver, watcher and sender come here: what one of them has begun to tell, goes first
-            await self._hear(heard)
+        await self._tell(heard)
         self._mailbox.pending = self._endpointing.pending
         if self.uplink is not None:
             self._mailbox.audio.cover(self.uplink.position_us(self._endpointing.covered_s))
         self._watch_anew()
+
+    async def _tell(self, heard: Sequence[Heard]) -> None:
+        """Tell what was heard. Three tasks come here: what one has begun to tell goes before another's."""
+        try:
+            self._telling.acquire_nowait()  # as nearly always, and without a round of the scheduler
+        except trio.WouldBlock:
+            await self._telling.acquire()
+        try:
+            await self._hear(heard)
+        finally:
+            self._telling.release()
 
     # --- watching -----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Supervision after OTP: a pure core that decides, and a thin trio shell that starts, restarts and stops actors.
 
-Children start in order and stop in reverse. A child that fails is restarted, together with those that depend on it,
+Children start in order and stop in reverse, when the group is cancelled too. A child that fails is restarted, together with those that depend on it,
 after a back-off; more than `max_restarts` within `within_s` and the supervisor gives up. A child that returns, or
 raises `EndSession`, ends the whole group. `Cancelled` is not a failure. This is the only module that catches
 `Exception`: an error that gets here is logged once, by its type and place, never with its text, which may quote what a
@@ -12,6 +12,7 @@ import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -46,6 +47,9 @@ class RestartBudget:
 
 # --- trio shell -------------------------------------------------------------------------------------------------
 
+
+ORDERLY_S = 0.5
+"""How long children that are cancelled may hold up those that were started before them."""
 
 GOING_AWAY = "the server is going away; reconnect"
 TAKEN_OVER = "this session was opened by a newer connection"
@@ -85,7 +89,7 @@ class ChildSpec(msgspec.Struct, frozen=True):
 class _Child:
     spec: ChildSpec
     actor: Actor
-    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    scope: trio.CancelScope = field(default_factory=partial(trio.CancelScope, shield=True))
     finished: trio.Event = field(default_factory=trio.Event)
 
 
@@ -118,25 +122,41 @@ class Supervisor:
     async def run(self) -> EndSession:
         """Run the children until the group ends, stop them in reverse, and return why it ended.
 
-        Cancellation cancels all of them at once; each does its own bounded cleanup.
+        Cancellation cancels them in reverse, so that what one of them leaves behind in its cleanup reaches those that
+        it was meant for. Each does its own bounded cleanup, and all but the last together hold that up for `ORDERLY_S`
+        at most.
         """
         async with trio.open_nursery() as nursery:
-            for spec in self._specs:
-                self._start(nursery, spec)
-            while True:
-                child, error = await self._receive.receive()
-                if child is not None and self._children[child.spec.name] is not child:
-                    continue  # it has been replaced meanwhile
-                end = self._why_over(child, error)
-                if end is not None:
-                    break
-                assert child is not None
-                await self._restart(nursery, child.spec)
-            self._end = end
-            for spec in reversed(self._specs):
-                await self._stop(self._children[spec.name])
+            try:
+                self._end = await self._run_children(nursery)
+                for spec in reversed(self._specs):
+                    await self._stop(self._children[spec.name])
+            finally:
+                await self._cancel_in_reverse()
             self._log_late_failures()
-        return end
+        return self._end
+
+    async def _run_children(self, nursery: trio.Nursery) -> EndSession:
+        """Start the children, restart what fails, and return why the group is over."""
+        for spec in self._specs:
+            self._start(nursery, spec)
+        while True:
+            child, error = await self._receive.receive()
+            if child is not None and self._children[child.spec.name] is not child:
+                continue  # it has been replaced meanwhile
+            if (end := self._why_over(child, error)) is not None:
+                return end
+            assert child is not None
+            await self._restart(nursery, child.spec)
+
+    async def _cancel_in_reverse(self) -> None:
+        """Cancel what still runs: the children are shielded from all other cancellation."""
+        with trio.CancelScope(deadline=trio.current_time() + ORDERLY_S, shield=True):
+            for child in reversed(self._children.values()):
+                child.scope.cancel()
+                await child.finished.wait()
+        for child in self._children.values():
+            child.scope.cancel()
 
     def _log_late_failures(self) -> None:
         """What failed while the group was being stopped."""

@@ -33,13 +33,14 @@ class Plan(msgspec.Struct, frozen=True):
 
     There are so many `turns`, one every `turn_s`; none: the only one never ends. `EagerEndOfTurn` comes `eager_s`
     before; 0: never. In a share of the turns, `resumed_share`, one came too early before that, and was taken back by
-    `TurnResumed`.
+    `TurnResumed`. With `is_silent` nobody speaks: the updates say so.
     """
 
     turns: int = 0
     turn_s: float = 1.0
     eager_s: float = 0.0
     resumed_share: float = 0.0
+    is_silent: bool = False
 
 
 class Listener(msgspec.Struct, frozen=True):
@@ -100,6 +101,9 @@ class Hearing:
 
     async def _say_more(self) -> None:
         """One word more; the last one is left for the end of the turn."""
+        if self._recogniser.plan.is_silent:
+            await self._tell_turn("Update")
+            return
         self._said = max(self._said, min(self._said + 1, len(self._script) - 1))
         await self._tell_turn("StartOfTurn" if self._said == 1 else "Update")
 

@@ -1,7 +1,9 @@
 """A raw WebSocket to Deepgram, by trio-websocket: opened within a bound, closed within a bound, its ends explained."""
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -9,6 +11,8 @@ import msgspec
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 
+from evaa.lean_websocket import make_lean
+from evaa.steady_stream import SteadyStream
 from protocols.deepgram import ProtocolName, closure, refusal
 from protocols.ports import SttLost, SttRefused
 
@@ -30,9 +34,15 @@ class DeepgramAccess(msgspec.Struct, frozen=True, kw_only=True):
 
 async def dial(host: str, port: int, tls: bool) -> trio.abc.Stream:
     """Open a TCP connection, with TLS over it if asked for."""
-    if tls:
-        return await trio.open_ssl_over_tcp_stream(host, port, https_compatible=True)
-    return await trio.open_tcp_stream(host, port)
+    stream = SteadyStream(await trio.open_tcp_stream(host, port))
+    if not tls:
+        return stream
+    return trio.SSLStream(stream, _tls_context(), server_hostname=host, https_compatible=True)
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 class DeepgramSocket:
@@ -92,6 +102,8 @@ async def open_socket(
     try:
         async with trio.open_nursery() as nursery:
             websocket = await _shake_hands(access, target, stream, nursery)
+            if stream.takes_any_sender:
+                make_lean(websocket)
             yield DeepgramSocket(websocket, protocol)
             with trio.move_on_after(access.close_timeout_s):
                 await websocket.aclose()
@@ -137,6 +149,7 @@ class _WatchedStream(trio.abc.Stream):
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.handshake = trio.CancelScope()
         self.has_ended = False
+        self.takes_any_sender = isinstance(stream, SteadyStream)
         self._stream = stream
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:

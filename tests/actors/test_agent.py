@@ -11,7 +11,6 @@ from trio.testing import MockClock
 from actors.agent import Agent, DrainAsked
 from actors.outbox import Outbox
 from actors.persistence import SaveSlot
-from actors.supervisor import EndSession
 from evaa.interview.engine import TurnEngine
 from protocols.frontend import Delta, Reply, Transcript
 from protocols.messages import (
@@ -43,8 +42,15 @@ class Room:
         self.send, self.mailbox = trio.open_memory_channel[Message](64)
         self.scope = trio.CancelScope()
         self.end: BaseException | None = None
+        self.drained_at: float | None = None
         self.agent = Agent(
-            self.slot, self.outbox, self.mailbox, self.interviewer, reply_acknowledges=False, greeting=greeting
+            self.slot,
+            self.outbox,
+            self.mailbox,
+            self.interviewer,
+            reply_acknowledges=False,
+            greeting=greeting,
+            on_drained=self._note_drained,
         )
 
     async def open(self, nursery: trio.Nursery) -> "Room":
@@ -57,8 +63,11 @@ class Room:
         try:
             with self.scope:
                 await self.agent.run()
-        except* (EndSession, RuntimeError) as group:
+        except* RuntimeError as group:
             (self.end,) = group.exceptions
+
+    def _note_drained(self) -> None:
+        self.drained_at = trio.current_time()
 
     async def tell(self, *messages: Message) -> None:
         for message in messages:
@@ -126,7 +135,9 @@ async def test_a_drain_does_not_wait_for_a_reply_that_is_only_prepared(
     began = trio.current_time()
     await room.tell(ProbablySaid("Invoices", began))
     await room.tell(DrainAsked())
-    assert isinstance(room.end, EndSession)
+    assert room.drained_at == began
+    room.agent.stop()
+    await trio.testing.wait_all_tasks_blocked()
     assert (trio.current_time(), room.interviewer.cancelled, room.noted) == (began, 1, [])
 
 
@@ -230,7 +241,15 @@ async def test_what_waits_in_the_mailbox_at_the_end_is_noted_in_order_and_nobody
 async def test_what_waits_behind_a_drain_is_noted(nursery: trio.Nursery) -> None:
     room = await Room().open(nursery)
     await room.tell(DrainAsked(), spoken("last words"))
-    assert isinstance(room.end, EndSession)
+    assert room.drained_at is not None
+    assert room.noted == ["last words"]
+    assert room.interviewer.briefs == []
+
+
+async def test_what_is_said_after_a_drain_is_noted_until_the_agent_is_stopped(nursery: trio.Nursery) -> None:
+    room = await Room().open(nursery)
+    await room.tell(DrainAsked())
+    await room.tell(spoken("last words"))
     assert room.noted == ["last words"]
     assert room.interviewer.briefs == []
 

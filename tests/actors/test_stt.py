@@ -294,11 +294,14 @@ async def test_a_stopped_actor_leaves_no_connection_open(autojump_clock: MockClo
 
 
 async def test_a_restarted_actor_goes_on_with_the_audio_and_the_settled_text(autojump_clock: MockClock) -> None:
-    async with hearing() as first:
-        await first.speak(1.0, 1)
-        await first.speak(1.0, 2)
-        first.stt.last.tell(Partial("we have"), covered_s=1.0)
-        await first.settle()
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        async with hearing() as first:
+            await first.speak(1.0, 1)
+            await first.speak(1.0, 2)
+            first.stt.last.tell(Partial("we have"), covered_s=1.0)
+            await first.settle()
+            first.stt.last._send.send_nowait(ZeroDivisionError("a bug in a plug-in"))
+            await first.settle()
     async with hearing(declared=None, mailbox=first.mailbox) as second:
         assert second.stt.endpointings[0].pending == "we have"
         await trio.sleep(1.0)
@@ -306,6 +309,15 @@ async def test_a_restarted_actor_goes_on_with_the_audio_and_the_settled_text(aut
         second.actor.stop()
         await second.settle()
         assert second.told == ["we have"]
+
+
+async def test_a_cancelled_actor_tells_what_was_heard_first(autojump_clock: MockClock) -> None:
+    async with hearing() as speech:
+        await speech.speak(1.0)
+        speech.stt.last.tell(Partial("we have"))
+        await speech.settle()
+    assert speech.told == [("partly", "we have"), "we have"]
+    assert speech.stt.open == []
 
 
 def warnings(speech: Speech) -> list[WarningFrame | ErrorFrame]:

@@ -320,6 +320,65 @@ async def test_cancelling_the_supervisor_cancels_all_children(group: Group, auto
     assert group.order("is stopped") == []
 
 
+async def cleans_up_for(seconds: float) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(seconds)
+
+
+async def test_children_are_cancelled_in_reverse_each_once_those_after_it_have_cleaned_up(
+    group: Group, autojump_clock: MockClock
+) -> None:
+    group.add("a")
+    group.add("b", partial(cleans_up_for, 0.125))
+    group.add("c", partial(cleans_up_for, 0.25))
+    with trio.move_on_after(1):
+        await group.run()
+    assert [group.times(name, "is cancelled") for name in "abc"] == [[1.375], [1.375], [1.25]]
+
+
+async def test_one_that_cleans_up_slowly_holds_the_others_up_only_so_long(
+    group: Group, autojump_clock: MockClock
+) -> None:
+    group.add("a")
+    group.add("b", partial(cleans_up_for, 3.0))
+    group.add("c", partial(cleans_up_for, 0.25))
+    with trio.move_on_after(1):
+        await group.run()
+    assert [group.times(name, "is cancelled") for name in "abc"] == [[1.5], [4.25], [1.25]]
+    assert trio.current_time() == 4.25
+
+
+async def test_a_stop_that_is_cancelled_goes_on_without_grace(group: Group, autojump_clock: MockClock) -> None:
+    group.add("a", grace_s=10.0, cleanup_s=10.0)
+    group.add("b", grace_s=10.0, cleanup_s=10.0)
+    group.add("ends", partial(end_with, 1000))
+    with trio.move_on_after(3):
+        await group.run()
+    assert (group.order("is stopped"), group.order("is cancelled")) == (["ends", "b"], ["b", "a"])
+    assert trio.current_time() == 3.0
+
+
+async def test_cancelled_before_anybody_has_run(group: Group, autojump_clock: MockClock) -> None:
+    group.add("a")
+    group.add("b")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await group.run()
+    assert scope.cancelled_caught
+    assert group.order("is cancelled") == ["b", "a"]
+
+
+async def test_cancelled_during_a_back_off(group: Group, autojump_clock: MockClock) -> None:
+    group.add("a")
+    group.add("b", fails_times(3, after_s=1.0))
+    with trio.move_on_after(1.05):
+        await group.run()
+    assert (group.order("is cancelled"), trio.current_time()) == (["a"], 1.05)
+
+
 async def test_a_child_that_fails_in_its_clean_up_does_not_hide_the_cancellation(
     group: Group, autojump_clock: MockClock
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.steady_stream import SteadyStream
+from evaa.steady_stream import SteadyStream
 
 BIG = 4 * 1024 * 1024  # more than any socket buffer holds
 
@@ -105,6 +105,29 @@ async def test_writes_that_are_cancelled_anywhere(seed: int) -> None:
             nursery.start_soon(read)
             nursery.start_soon(write)
         assert bytes(received) == whole
+
+
+async def test_what_several_tasks_write_is_never_mixed_up() -> None:
+    near, far = await pair()
+    pieces = [bytes([number]) * 700_000 for number in range(10)]
+    received = bytearray()
+    async with near, far, trio.open_nursery() as nursery:
+        for piece in pieces:
+            nursery.start_soon(near.send_all, piece)
+        while len(received) < sum(map(len, pieces)):
+            received += await far.receive_some(300_000)
+    runs = [received[begin : begin + 700_000] for begin in range(0, len(received), 700_000)]
+    assert sorted(runs) == pieces
+
+
+async def test_a_write_that_the_kernel_takes_at_once_is_no_checkpoint() -> None:
+    near, far = await pair()
+    async with near, far:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await near.send_all(b"x" * 1_000)
+        assert not scope.cancelled_caught
+        assert await far.receive_some(1_000) == b"x" * 1_000
 
 
 async def test_a_write_to_a_peer_that_is_gone_is_broken() -> None:
