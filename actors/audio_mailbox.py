@@ -31,23 +31,25 @@ class AudioMailbox:
         self._expected: tuple[Encoding, int | None] | None = None  # the newest of what was declared and what came
         self._has_told_unavailable = False
         self._intake = AudioIntake()
+        self._is_dropping = False
         self._stt = trio.lowlevel.ParkingLot()
 
     def declare(self, declared: AudioFormat, language: str | None) -> None:
         """The client says what it will send: a connection should be ready by then. Raises `FrameRefused`.
 
         A declaration of raw audio begins a recording, for nothing else tells where one begins. WebM and Ogg tell it
-        themselves: to declare the same again, in the middle of a recording, does no harm to it.
+        themselves: to declare them in the middle of a recording does no harm to it.
         """
         if (reason := check_format(declared)) is not None:
             raise FrameRefused("bad_audio", reason)
         if not self.is_open:
             self._has_told_unavailable = True
             raise FrameRefused("stt_unavailable", STT_UNAVAILABLE)
-        if declared != self.declared or declared.container == "raw":
-            self.declared = declared
+        was_raw = self.declared is not None and self.declared.container == "raw"
+        if was_raw or declared.container == "raw":
             self._intake = AudioIntake(declared)
-            self._expected = _declared_encoding(declared)
+        self.declared = declared
+        self._expected = _declared_encoding(declared)
         self.language = language
         self.wants_connection = True
         self.wake()
@@ -96,6 +98,12 @@ class AudioMailbox:
         self._intake = AudioIntake()
         self.audio.forget()
 
+    def drop_recording(self) -> None:
+        """The recording cannot be heard: what came of it is dropped, and what comes until another one begins."""
+        self.pending = ""
+        self._is_dropping = True
+        self.audio.forget()
+
     def close(self) -> None:
         """No more will come: what is kept should be heard to its end."""
         self.is_closing = True
@@ -129,11 +137,12 @@ class AudioMailbox:
 
     def _begin(self, header: Header) -> None:
         self.audio.begin(header)
+        self._is_dropping = False
         self._expected = _encoding_of(header)
         self.wake()  # the recording before it is over
 
     def _keep(self, packets: list[Packet], now: float) -> None:
-        if packets:
+        if packets and not self._is_dropping:
             self.audio.put(packets, now)
             self.last_chunk_at = now
             self.wake()

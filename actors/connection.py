@@ -16,6 +16,7 @@ from protocols.frontend import (
     ClientFrame,
     CloseCode,
     EndOfSpeech,
+    ErrorFrame,
     Export,
     FrameRefused,
     Interrupt,
@@ -25,7 +26,6 @@ from protocols.frontend import (
     ServerFrame,
     Start,
     Text,
-    WarningFrame,
     parse_session_id,
 )
 from protocols.messages import InterruptAsked, Message, ReplayAsked, ReplyWritten, Said
@@ -198,7 +198,7 @@ class Reader:
         match frame:
             case Audio(data):
                 for missing in self._audio.put(data):
-                    self._outbox.put(WarningFrame(code="bad_audio", message=missing, retryable=False))
+                    self._outbox.put(ErrorFrame(code="bad_audio", message=missing, retryable=False))
             case Text(text, client_id):
                 self._take_text(text, client_id)
             case Start():
@@ -214,10 +214,10 @@ class Reader:
 
     def _take_start(self, start: Start) -> None:
         check_same_session(start, self._session_id)
-        if self._connection.dialect.tells_deltas:
-            self._tell(ReplayAsked(start.replay))
         if start.audio is not None:
             self._audio.declare(start.audio, start.language)
+        if self._connection.dialect.tells_deltas:
+            self._tell(ReplayAsked(start.replay))
 
     def _take_text(self, text: str, client_id: str | None) -> None:
         limit = self._connection.limits.max_text_chars

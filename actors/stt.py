@@ -5,8 +5,8 @@ a while, and opened again by the next chunk. One that is lost is replaced, and h
 covered. When the session ends, what was said is finalised first.
 """
 
-import contextlib
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -77,6 +77,7 @@ class Stt:
         self._redial = Redial(limits.redial, jitter)
         self._link: Link | None = None
         self._heard_until_us = mailbox.audio.start_us
+        self._untold: deque[Message] = deque()
         self._shown = ""
         self._taken_back = _TakenBack("", 0)
         self._scope = trio.CancelScope()
@@ -227,20 +228,32 @@ class Stt:
             match event:
                 case Partial(text):
                     self._shown = text
-                    self._tell_agent(PartlyHeard(text))
+                    self._untold.append(PartlyHeard(text))
                 case Eager(text):
-                    self._tell_agent(ProbablySaid(text, now))
+                    self._untold.append(ProbablySaid(text, now))
                 case Resumed():
-                    await self._agent.send(SpokeOn())
+                    self._untold.append(SpokeOn())
                 case Final(text):
                     self._shown, self._taken_back = "", _TakenBack("", 0)
-                    await self._agent.send(Said(text=text, source="voice", at=now, stt_ms=self._stt_ms(event, now)))
+                    said = Said(text=text, source="voice", at=now, stt_ms=self._stt_ms(event, now))
+                    self._untold.append(said)
         self._report_missing()
+        await self._tell_agent()
 
-    def _tell_agent(self, message: Message) -> None:
-        """Tell a hint; what counts comes with the final."""
-        with contextlib.suppress(trio.WouldBlock):
-            self._agent.send_nowait(message)
+    async def _tell_agent(self) -> None:
+        """Tell what was heard, in its order; a hint that finds no room is dropped, what counts comes with the final.
+
+        No checkpoint while there is room: a connection may end in the very instant in which it has said something.
+        What could not be told before a cancellation is told the next time.
+        """
+        while self._untold:
+            message = self._untold[0]
+            try:
+                self._agent.send_nowait(message)
+            except trio.WouldBlock:
+                if not isinstance(message, PartlyHeard | ProbablySaid):
+                    await self._agent.send(message)
+            self._untold.popleft()
 
     def _stt_ms(self, final: Final, now: float) -> float | None:
         """From the arrival of the last word's audio to its final transcript."""

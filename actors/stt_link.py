@@ -193,10 +193,12 @@ class Link:
                     self._is_speaking = bool(text)
                 case Final():
                     self._is_speaking = False
-        await self._tell(heard)
-        self._mailbox.pending = self._endpointing.pending
-        if self.uplink is not None:
-            self._mailbox.audio.cover(self.uplink.position_us(self._endpointing.covered_s))
+        try:
+            await self._tell(heard)
+        finally:  # what was heard is told though the connection ends meanwhile: it must not be heard again
+            self._mailbox.pending = self._endpointing.pending
+            if self.uplink is not None:
+                self._mailbox.audio.cover(self.uplink.position_us(self._endpointing.covered_s))
         self._watch_anew()
 
     async def _tell(self, heard: Sequence[Heard]) -> None:

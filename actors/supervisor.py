@@ -1,10 +1,10 @@
 """Supervision after OTP: a pure core that decides, and a thin trio shell that starts, restarts and stops actors.
 
-Children start in order and stop in reverse, when the group is cancelled too. A child that fails is restarted, together with those that depend on it,
-after a back-off; more than `max_restarts` within `within_s` and the supervisor gives up. A child that returns, or
-raises `EndSession`, ends the whole group. `Cancelled` is not a failure. This is the only module that catches
-`Exception`: an error that gets here is logged once, by its type and place, never with its text, which may quote what a
-user said.
+Children start in order and stop in reverse, when the group is cancelled too. A child that fails is restarted, together
+with those that depend on it, after a back-off; more than `max_restarts` within `within_s` and the supervisor gives up.
+A child that returns, or raises `EndSession`, ends the whole group. `Cancelled` is not a failure. This is the only
+module that catches `Exception`: an error that gets here is logged once, by its type and place, never with its text,
+which may quote what a user said.
 """
 
 import contextlib

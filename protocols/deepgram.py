@@ -63,7 +63,7 @@ class NovaOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not self.model or is_flux(self.model):
-            raise ValueError(f"{self.model!r} is no model of /v1/listen, such as nova-3")
+            raise ValueError(f"model must be one of /v1/listen, such as nova-3, not {self.model!r}")
         if self.language is not None:
             _check(bool(_LANGUAGE.fullmatch(self.language)), "language", self.language, "a tag such as en-US, or multi")
         if self.endpointing_ms is not None:

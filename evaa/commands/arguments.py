@@ -4,7 +4,7 @@ import argparse
 
 DESCRIPTION = "EVAA, the backend of a voice agent that interviews people about the automation they need."
 
-SIMULATE = "start a simulated Groq in this process and talk to it: no key is needed"
+SIMULATE = "play Groq and Deepgram in this process: no key is needed"
 AUDIO = "play these recordings (WebM or Ogg with Opus, or 16-bit mono WAVE) in real time in place of what you type"
 
 

@@ -36,6 +36,9 @@ from protocols.messages import (
 )
 from protocols.ports import TurnBrief
 
+MAX_ASKED_AHEAD = 3
+"""Speakers who hesitate seem to finish again and again; for one utterance the model is asked ahead so often."""
+
 Report = Requested | ReplyPiece | ReplyReceived | ReplyRestarted | Answered | AnswerFailed
 """What an interviewer's work comes to."""
 
@@ -56,6 +59,7 @@ class SpeculatingEngine:
     def __init__(self, engine: TurnEngine) -> None:
         self._engine = engine
         self._ahead: _Ahead | None = None
+        self._asked = 0
 
     def __repr__(self) -> str:
         what = "nothing" if self._ahead is None else f"turn {self._ahead.brief.turn}"
@@ -81,8 +85,9 @@ class SpeculatingEngine:
         if self._ahead is not None and self._ahead.words == words:
             return []
         effects = self._forget()
-        brief = self._engine.foresee(words)
+        brief = self._engine.foresee(words) if self._asked < MAX_ASKED_AHEAD else None
         if brief is not None:
+            self._asked += 1
             self._ahead = _Ahead(words, brief, at)
             effects.append(Ask(brief))
         return effects
@@ -97,6 +102,7 @@ class SpeculatingEngine:
         return []
 
     def _on_spoken(self, said: Said) -> list[Effect]:
+        self._asked = 0
         effects = self._engine.handle(said)
         ahead = self._ahead
         if ahead is None or Ask(ahead.brief) not in effects:

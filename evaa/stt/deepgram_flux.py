@@ -57,7 +57,7 @@ class FluxConnection:
         await self._socket.send(data)
 
     async def keep_alive(self) -> None:
-        """Ping, and wait for the pong: v2 knows no `KeepAlive`, which would end the connection."""
+        """Ping: v2 knows no `KeepAlive`, which would end the connection. A pong that does not come ends it too."""
         await self._socket.ping()
 
     async def finish_utterance(self) -> None:
@@ -91,8 +91,8 @@ class FluxConnection:
                 await self._keyterms.answered()
             case Malformed(reason):
                 _log.warning("stt.unexpected", stt="deepgram_flux", reason=reason)
-            case TurnInfo(event="EndOfTurn") | FluxWarning():
-                self._has_ended = self._is_ending
+            case TurnInfo(event="EndOfTurn", trigger="manual") | FluxWarning(code="FORCE_END_TURN_NO_ACTIVE_TURN"):
+                self._has_ended = self._is_ending  # any other end is of a turn before
         return message
 
 

@@ -1,5 +1,6 @@
 """A raw WebSocket to Deepgram, by trio-websocket: opened within a bound, closed within a bound, its ends explained."""
 
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,9 +19,10 @@ from protocols.ports import SttLost, SttRefused
 
 MAX_MESSAGE_BYTES = 1 << 20
 MESSAGES_WAITING = 4
+PONG_S = 5.0
 
 Dial = Callable[[str, int, bool], Awaitable[trio.abc.Stream]]
-"""Opens a stream to a host and port, with TLS or without. Raises `OSError`."""
+"""Opens a stream to a host and port, with TLS or without. Raises `OSError`, `trio.BrokenResourceError`."""
 
 
 class DeepgramAccess(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +39,13 @@ async def dial(host: str, port: int, tls: bool) -> trio.abc.Stream:
     stream = SteadyStream(await trio.open_tcp_stream(host, port))
     if not tls:
         return stream
-    return trio.SSLStream(stream, _tls_context(), server_hostname=host, https_compatible=True)
+    secure = trio.SSLStream(stream, _tls_context(), server_hostname=host, https_compatible=True)
+    try:
+        await secure.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return secure
 
 
 @cache
@@ -48,11 +56,13 @@ def _tls_context() -> ssl.SSLContext:
 class DeepgramSocket:
     """An open WebSocket. Its methods raise what the provider's close meant: `SttLost` or `SttRefused`."""
 
-    def __init__(self, websocket: WebSocketConnection, protocol: ProtocolName) -> None:
+    def __init__(self, websocket: WebSocketConnection, protocol: ProtocolName, nursery: trio.Nursery) -> None:
         self.request_id = _request_id(websocket)
         self.has_asked_to_close = False
         self._websocket = websocket
         self._protocol = protocol
+        self._nursery = nursery
+        self._is_pinging = False
 
     async def send(self, message: str | bytes) -> None:
         """Send a message; blocks while Deepgram does not read."""
@@ -62,11 +72,18 @@ class DeepgramSocket:
             raise self._explain(closed) from None
 
     async def ping(self) -> None:
-        """Send a ping and wait for its pong."""
-        try:
+        """Send a ping, unless one is on its way. A pong that does not come in time ends the block with `SttLost`."""
+        if not self._is_pinging:
+            self._is_pinging = True
+            self._nursery.start_soon(self._ping)
+        await trio.lowlevel.checkpoint()
+
+    async def _ping(self) -> None:
+        with trio.move_on_after(PONG_S) as patience, contextlib.suppress(ConnectionClosed):  # the receiver tells why
             await self._websocket.ping()
-        except ConnectionClosed as closed:
-            raise self._explain(closed) from None
+        if patience.cancelled_caught:
+            raise SttLost(f"Deepgram did not answer a ping within {PONG_S:g} s")
+        self._is_pinging = False
 
     async def receive(self) -> str | None:
         """Return the next text message; None once Deepgram has closed as it was asked to (`has_asked_to_close`)."""
@@ -104,7 +121,7 @@ async def open_socket(
             websocket = await _shake_hands(access, target, stream, nursery)
             if stream.takes_any_sender:
                 make_lean(websocket)
-            yield DeepgramSocket(websocket, protocol)
+            yield DeepgramSocket(websocket, protocol, nursery)
             with trio.move_on_after(access.close_timeout_s):
                 await websocket.aclose()
             nursery.cancel_scope.cancel()
@@ -122,6 +139,8 @@ async def _reach(access: DeepgramAccess, dial: Dial) -> "_WatchedStream":
         with trio.fail_after(access.connect_timeout_s):
             return _WatchedStream(await dial(url.hostname, url.port or (443 if tls else 80), tls))
     except (OSError, trio.BrokenResourceError) as error:
+        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            raise SttRefused(f"{url.hostname} is not trusted: {error.__cause__.verify_message}") from None
         raise SttLost(f"Deepgram cannot be reached: {type(error).__name__}") from None
     except trio.TooSlowError:
         raise SttLost(f"Deepgram cannot be reached within {access.connect_timeout_s:g} s") from None

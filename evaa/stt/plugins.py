@@ -9,7 +9,7 @@ from evaa.plugins import PluginRefused, load_factory
 from evaa.stt.deepgram_flux import DeepgramFlux
 from evaa.stt.deepgram_nova import DeepgramNova
 from evaa.stt.deepgram_socket import DeepgramAccess, Dial, dial
-from protocols.deepgram import FluxOptions, NovaOptions, is_flux
+from protocols.deepgram import FLUX_LANGUAGES, FluxOptions, NovaOptions, is_flux
 from protocols.ports import SpeechToText
 
 _log = structlog.get_logger(actor="stt")
@@ -38,17 +38,20 @@ def choose_speech_to_text(choice: SttChoice, dial: Dial = dial) -> SpeechToText[
     if plugin == "auto":
         plugin = "deepgram" if choice.access.api_key else "none"
         why = "DEEPGRAM_API_KEY is set" if choice.access.api_key else "DEEPGRAM_API_KEY is not set"
-    _log.info("stt.chosen", plugin=plugin, model=choice.model if plugin == "deepgram" else None, reason=why)
-    if plugin == "none":
-        return None
+    stt: SpeechToText[Any] | None = None
     if plugin == "deepgram":
-        return deepgram(choice, dial)
-    methods = ("name", "traits", "endpointing", "connect")
-    return cast(SpeechToText[Any], load_factory(plugin, variable="EVAA_STT", kind="a speech-to-text", methods=methods))
+        stt = deepgram(choice, dial)
+    elif plugin != "none":
+        methods = ("name", "traits", "endpointing", "connect")
+        made = load_factory(plugin, variable="EVAA_STT", kind="a speech-to-text", methods=methods)
+        stt = cast(SpeechToText[Any], made)
+    _log.info("stt.chosen", plugin=plugin, model=choice.model if plugin == "deepgram" else None, reason=why)
+    return stt
 
 
 def deepgram(choice: SttChoice, dial: Dial = dial) -> SpeechToText[Any]:
     """The plug-in for the model's protocol. Raises `PluginRefused` for options that Deepgram does not take."""
+    check_language(choice)
     try:
         if is_flux(choice.model):
             flux = FluxOptions(
@@ -67,4 +70,22 @@ def deepgram(choice: SttChoice, dial: Dial = dial) -> SpeechToText[Any]:
         )
         return DeepgramNova(choice.access, nova, dial)
     except ValueError as error:
-        raise PluginRefused(f"EVAA_STT_LANGUAGE or an EVAA_DEEPGRAM setting is wrong: {error}.") from None
+        raise PluginRefused(f"{_variable(str(error))} is wrong: {error}.") from None
+
+
+def check_language(choice: SttChoice) -> None:
+    """Raise `PluginRefused` for a language that a Flux model does not hear: it would be left out without a word."""
+    base = choice.language.partition("-")[0].lower()
+    known = {"flux-general-en": frozenset({"en"}), "flux-general-multi": FLUX_LANGUAGES}.get(choice.model)
+    if known is not None and base not in known:
+        hears = ", ".join(sorted(known))
+        raise PluginRefused(
+            f"EVAA_STT_LANGUAGE is {choice.language}, but {choice.model} hears {hears}; set EVAA_DEEPGRAM_MODEL to"
+            " flux-general-multi (ten languages) or nova-3."
+        )
+
+
+def _variable(problem: str) -> str:
+    """The setting that an option of Deepgram comes from; the option is the first word of the problem."""
+    option = problem.split(maxsplit=1)[0]
+    return "EVAA_STT_LANGUAGE" if option.startswith("language") else f"EVAA_DEEPGRAM_{option.upper()}"

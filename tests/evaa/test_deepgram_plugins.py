@@ -1,18 +1,15 @@
 """The Deepgram plug-ins over their wire: opening, refusals, signs of life, ends. The simulator is the other side."""
 
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import trio
-import trustme
 from trio.testing import MockClock, memory_stream_pair
 
 from evaa.simulators.deepgram import DeepgramSimulator, Fault
 from evaa.simulators.deepgram.recordings import load_recordings
-from evaa.stt import deepgram_socket
 from evaa.stt.deepgram_flux import DeepgramFlux
 from evaa.stt.deepgram_nova import DeepgramNova
 from evaa.stt.deepgram_socket import DeepgramAccess, Dial
@@ -313,34 +310,3 @@ async def test_a_block_that_fails_or_is_cancelled_drops_the_connection_at_once(
     assert trio.current_time() == 1.0
     await trio.testing.wait_all_tasks_blocked()
     assert wired.simulator.counters.open_connections == 0
-
-
-@both
-async def test_over_tls_on_real_sockets(
-    make: Callable[..., SpeechToText[Any]], nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    authority = trustme.CA()
-    server_tls, client_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
-    authority.issue_cert("localhost").configure_cert(server_tls)
-    authority.configure_trust(client_tls)
-    monkeypatch.setattr(deepgram_socket, "_tls_context", lambda: client_tls)
-    simulator = DeepgramSimulator(load_recordings(AUDIO), api_key=KEY)
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-
-    async def serve(stream: trio.SocketStream) -> None:
-        await simulator.handle(trio.SSLStream(stream, server_tls, server_side=True, https_compatible=True))
-
-    nursery.start_soon(trio.serve_listeners, serve, listeners)
-    port = listeners[0].socket.getsockname()[1]
-
-    async def dial_locally(host: str, _: int, tls: bool) -> trio.abc.Stream:
-        assert (host, tls) == ("localhost", True)
-        return await deepgram_socket.dial("localhost", port, True)
-
-    stt = make(dial_locally)
-    stt._access = DeepgramAccess(url="wss://localhost", api_key=KEY)  # type: ignore[attr-defined]
-    async with stt.connect(WEBM) as connection:
-        await connection.send_audio(recording("c_yes.webm"))
-        await connection.finish_stream()
-        assert await heard(connection) == ["Yes."]
-    nursery.cancel_scope.cancel()

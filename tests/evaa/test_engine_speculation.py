@@ -122,6 +122,15 @@ def test_the_same_words_again_are_not_asked_again() -> None:
     assert len(sent(subject.handle(spoken("Invoices", at=11.0)), Reply)) == 1
 
 
+def test_for_one_utterance_the_interviewer_is_asked_ahead_a_few_times_only() -> None:
+    subject = speculating()
+    stories = [subject.handle(ProbablySaid(f"Invoices {number}", 10.0)) for number in range(5)]
+    assert [len(of_type(story, Ask)) for story in stories] == [1, 1, 1, 0, 0]
+    assert len(of_type(subject.handle(spoken("Invoices 4")), Ask)) == 1
+    deliver(subject, answer("Which?"), turn=1)
+    assert len(of_type(subject.handle(ProbablySaid("Those", 20.0)), Ask)) == 1
+
+
 def test_other_words_begin_anew() -> None:
     subject = prepared(*WORK)
     effects = subject.handle(ProbablySaid("Invoices by mail", 10.6))

@@ -6,7 +6,7 @@ import pytest
 
 from evaa.stt.redial import Redial, RedialLimits
 
-LIMITS = RedialLimits(first_back_off_s=0.25, max_back_off_s=8.0, instant_s=5.0, max_instant_ends=3, breaker_s=30.0)
+LIMITS = RedialLimits(first_back_off_s=0.25, max_back_off_s=8.0, instant_s=5.0, max_useless=3, breaker_s=30.0)
 
 
 def redial(jitter: Callable[[], float] = lambda: 1.0, limits: RedialLimits = LIMITS) -> Redial:
@@ -78,7 +78,7 @@ def test_connections_that_end_at_once_open_the_breaker() -> None:
 
 
 def test_the_breaker_has_no_jitter_and_the_last_word() -> None:
-    delays = redial(lambda: 0.5, RedialLimits(max_instant_ends=1))
+    delays = redial(lambda: 0.5, RedialLimits(max_useless=1))
     assert delays.delay_s(lasted_s=0.1, retry_after_s=60.0) == 30.0
 
 

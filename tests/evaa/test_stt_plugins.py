@@ -188,20 +188,52 @@ NOVA: dict[str, Any] = {"model": "nova-3"}
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (FLUX | {"eot_threshold": 0.4}, "eot_threshold must be 0.5 to 1.0, not 0.4"),
-        (FLUX | {"eager_eot_threshold": 0.2}, "eager_eot_threshold must be 0.3 to 0.9, or left out, not 0.2"),
-        (FLUX | {"eager_eot_threshold": 0.85}, "eager_eot_threshold must be at most eot_threshold (0.8), not 0.85"),
-        (FLUX | {"eot_timeout_ms": 499}, "eot_timeout_ms must be 500 to 60000, not 499"),
-        ({"model": "flux"}, "model must be such as flux-general-en, not flux"),
-        (NOVA | {"utterance_end_ms": 999}, "utterance_end_ms must be 1000 to 5000, not 999"),
-        (NOVA | {"endpointing_ms": 0}, "endpointing_ms must be more than 0, not 0"),
-        (NOVA | {"language": "no language"}, "language must be a tag such as en-US, or multi, not no language"),
+        (
+            FLUX | {"eot_threshold": 0.4},
+            "EVAA_DEEPGRAM_EOT_THRESHOLD is wrong: eot_threshold must be 0.5 to 1.0, not 0.4",
+        ),
+        (
+            FLUX | {"eager_eot_threshold": 0.2},
+            "EVAA_DEEPGRAM_EAGER_EOT_THRESHOLD is wrong: eager_eot_threshold must be 0.3 to 0.9, or left out, not 0.2",
+        ),
+        (
+            FLUX | {"eager_eot_threshold": 0.85},
+            "EVAA_DEEPGRAM_EAGER_EOT_THRESHOLD is wrong: eager_eot_threshold must be at most eot_threshold (0.8),"
+            " not 0.85",
+        ),
+        (
+            FLUX | {"eot_timeout_ms": 499},
+            "EVAA_DEEPGRAM_EOT_TIMEOUT_MS is wrong: eot_timeout_ms must be 500 to 60000, not 499",
+        ),
+        ({"model": "flux"}, "EVAA_DEEPGRAM_MODEL is wrong: model must be such as flux-general-en, not flux"),
+        (
+            NOVA | {"utterance_end_ms": 999},
+            "EVAA_DEEPGRAM_UTTERANCE_END_MS is wrong: utterance_end_ms must be 1000 to 5000, not 999",
+        ),
+        (
+            NOVA | {"endpointing_ms": 0},
+            "EVAA_DEEPGRAM_ENDPOINTING_MS is wrong: endpointing_ms must be more than 0, not 0",
+        ),
+        (
+            NOVA | {"language": "no language"},
+            "EVAA_STT_LANGUAGE is wrong: language must be a tag such as en-US, or multi, not no language",
+        ),
+        (
+            FLUX | {"language": "de-AT"},
+            "EVAA_STT_LANGUAGE is de-AT, but flux-general-en hears en; set EVAA_DEEPGRAM_MODEL to flux-general-multi"
+            " (ten languages) or nova-3",
+        ),
+        (
+            {"model": "flux-general-multi", "language": "fi"},
+            "EVAA_STT_LANGUAGE is fi, but flux-general-multi hears de, en, es, fr, hi, it, ja, nl, pt, ru; set"
+            " EVAA_DEEPGRAM_MODEL to flux-general-multi (ten languages) or nova-3",
+        ),
     ],
 )
 def test_what_deepgram_would_refuse_is_refused_at_the_start(options: dict[str, Any], why: str) -> None:
     with pytest.raises(PluginRefused) as raised:
         choose_speech_to_text(choice("deepgram", key=KEY, **options))
-    assert str(raised.value) == f"EVAA_STT_LANGUAGE or an EVAA_DEEPGRAM setting is wrong: {why}."
+    assert str(raised.value) == f"{why}."
 
 
 @pytest.mark.parametrize("options", [FLUX | {"endpointing_ms": 0}, NOVA | {"eot_threshold": 0.1}])

@@ -24,6 +24,10 @@ WORD_S = 0.3
 QUIET_S = 0.3
 """A burst of speech has ended after this much silence."""
 
+HIGH_BYTES_PER_S = 8_000
+"""At such bit rates recorders give silence as many bytes as speech; somebody is taken to talk, with pauses."""
+
+_TALK_S, _PAUSE_S = 3.0, 1.5
 _LOUD_PEAK = 700
 _LOUDER_THAN_FLOOR = 1.5
 
@@ -45,7 +49,7 @@ class StockSpeech:
 
     def hear(self, payload: bytes, begin_s: float, end_s: float) -> list[HeardWord]:
         """Hear one packet that lies between these times, and return the words that are due."""
-        if self._is_loud(payload, end_s - begin_s):
+        if self._is_loud(payload, begin_s, end_s):
             self.voice_s = end_s
             return self._go_on(begin_s, end_s)
         if end_s - self.voice_s < QUIET_S:
@@ -65,9 +69,11 @@ class StockSpeech:
         self._spoken_s -= WORD_S
         return [HeardWord(self._words.pop(0), max(0.0, end_s - WORD_S), end_s)]
 
-    def _is_loud(self, payload: bytes, duration_s: float) -> bool:
+    def _is_loud(self, payload: bytes, begin_s: float, end_s: float) -> bool:
         if self._is_pcm:
             return max(array("h", payload), default=0) > _LOUD_PEAK
-        rate = len(payload) / duration_s
+        rate = len(payload) / (end_s - begin_s)
+        if rate > HIGH_BYTES_PER_S:
+            return begin_s % (_TALK_S + _PAUSE_S) < _TALK_S
         self._floor = min(self._floor * 1.0005, rate)
         return rate > _LOUDER_THAN_FLOOR * self._floor

@@ -14,7 +14,7 @@ _MAGIC_BYTES = 4
 _MP4_BYTES = 8  # the size of a box, then its type
 
 _RAW_RATES = {
-    "opus": (8000, 12_000, 16_000, 24_000, 48_000),
+    "opus": (8000, 16_000, 24_000, 48_000),  # of Opus' rates those that every provider model takes
     "linear16": (8000, 16_000, 24_000, 44_100, 48_000),
 }
 _OPUS_RATE = 48_000
