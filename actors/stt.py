@@ -18,7 +18,7 @@ from actors.audio_mailbox import AudioMailbox
 from actors.outbox import Outbox
 from actors.stt_link import Link, LinkLimits
 from evaa.stt.redial import Redial, RedialLimits
-from evaa.stt.uplink import Skipped
+from evaa.stt.uplink import Skipped, Uplink
 from protocols.frontend import ErrorFrame, WarningFrame
 from protocols.messages import Message, PartlyHeard, ProbablySaid, Said, SpokeOn
 from protocols.ports import SpeechToText, SttLost, SttRefused
@@ -30,8 +30,13 @@ CONCLUDE_S = 0.25
 """How long the agent may take to take the last words."""
 
 RECONNECTING = "Speech recognition is reconnecting; go on speaking, what you say is kept"
-KEEPS_FAILING = "Speech recognition keeps failing; it is tried again in a while, and until then you can type"
-NOT_SERVED = "Speech recognition refuses to serve this audio; you can type"
+KEEPS_FAILING = (
+    "Speech recognition keeps failing; it is tried again; only the last half minute is kept, and you can type"
+)
+NOT_SERVED = "Speech recognition is refused; you can type"
+NOT_UNDERSTOOD = "Speech recognition cannot make anything of this recording; begin another one, or type"
+
+LONG_OUTAGE_S = 20.0
 
 
 class SttLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +83,10 @@ class Stt:
         self._link: Link | None = None
         self._heard_until_us = mailbox.audio.start_us
         self._untold: deque[Message] = deque()
+        self._telling = trio.StrictFIFOLock()
+        self._lost: Uplink | None = None
+        self._away_since: float | None = None
+        self._has_told_long = False
         self._shown = ""
         self._taken_back = _TakenBack("", 0)
         self._scope = trio.CancelScope()
@@ -89,11 +98,12 @@ class Stt:
             with self._scope:
                 while await self._is_wanted():
                     await self._connect()
-        except* trio.Cancelled:  # no other: what a failed actor has heard is its successor's
-            await self._conclude()
+        except* trio.Cancelled:
+            self._mailbox.close()
             raise
-        else:
-            await self._conclude()
+        finally:
+            if self._mailbox.is_closing:  # else what a failed actor has heard is its successor's
+                await self._conclude()
 
     def stop(self) -> None:
         """Finalise what was said, within the bound, then return."""
@@ -122,7 +132,9 @@ class Stt:
         try:
             async with self._stt.connect(request) as connection:
                 connected_at = trio.current_time()
+                self._mailbox.wants_connection = False  # from here on, who asks for one means the next
                 self._log.info("stt.connected", request_id=connection.request_id, behind_s=self._behind_s())
+                await self._settle_what_is_gone()
                 self._link = Link(
                     connection,
                     request,
@@ -140,7 +152,7 @@ class Stt:
         except* SttLost as group:
             lost = _first(group, SttLost)
         if refused is not None:
-            await self._give_up(refused)
+            await self._give_up(refused, connected_at)
         elif lost is not None:
             await self._on_lost(lost, connected_at)
         self._link = None
@@ -150,32 +162,44 @@ class Stt:
         link = self._link
         assert link is not None
         await self._finalise()
-        self._mailbox.wants_connection = False
+        self._lost = None
         if link.uplink is not None:
             self._note_progress(link, link.uplink.sent_s)
             self._mailbox.audio.cover(self._heard_until_us)
         self._log.info("stt.closed", reason=reason)
 
     async def _on_lost(self, lost: SttLost, connected_at: float | None) -> None:
-        lasted_s = None if connected_at is None else trio.current_time() - connected_at
+        now = trio.current_time()
         await self._take_back()
-        if self._link is not None:
+        lasted_s, has_heard = None, False
+        if self._link is not None and self._link.uplink is not None and connected_at is not None:
+            lasted_s, has_heard = now - connected_at, self._link.has_heard
             self._note_progress(self._link, self._endpointing.covered_s)
-        if self._link is not None and self._link.uplink is None and not self._mailbox.has_unheard:
-            self._mailbox.wants_connection = False  # nobody spoke: the next chunk opens another
-        delay_s = self._redial.delay_s(lasted_s=lasted_s, retry_after_s=lost.retry_after_s)
+        if not self._mailbox.has_unheard:
+            self._mailbox.wants_connection = False  # nobody speaks: the next chunk opens another
+        delay_s = self._redial.delay_s(lasted_s=lasted_s, has_heard=has_heard, retry_after_s=lost.retry_after_s)
         self._log.warning("stt.reconnecting", reason=str(lost), back_off_s=delay_s, behind_s=self._behind_s())
-        if self._redial.is_breaker_open:
-            self._tell(ErrorFrame(code="stt_unavailable", message=KEEPS_FAILING, retryable=True))
-        else:
-            self._tell(WarningFrame(code="stt_unavailable", message=RECONNECTING, retryable=True))
+        self._tell_outage(now)
         await self._pause(delay_s)
+
+    def _tell_outage(self, now: float) -> None:
+        """Tell the client once that it is away, and once that it stays away."""
+        if self._away_since is None:
+            self._away_since = now
+            self._tell(WarningFrame(code="stt_unavailable", message=RECONNECTING, retryable=True))
+        is_long = self._redial.is_breaker_open or now - self._away_since >= LONG_OUTAGE_S
+        if is_long and not self._has_told_long:
+            self._has_told_long = True
+            self._tell(ErrorFrame(code="stt_unavailable", message=KEEPS_FAILING, retryable=True))
 
     def _note_progress(self, link: Link, heard_s: float) -> None:
         """Note how far the connection has come; one that has come farther than those before it was of use."""
-        if link.uplink is not None and (position_us := link.uplink.position_us(heard_s)) > self._heard_until_us:
-            self._heard_until_us = position_us
+        assert link.uplink is not None
+        position_us = link.uplink.position_us(heard_s)
+        if heard_s > 0 and position_us > self._heard_until_us:
             self._redial.was_of_use()
+            self._away_since, self._has_told_long = None, False
+        self._heard_until_us = max(self._heard_until_us, position_us)
 
     async def _pause(self, delay_s: float) -> None:
         """Wait before the next attempt; the end of the session cuts that short."""
@@ -184,11 +208,18 @@ class Stt:
             while is_ending or not self._mailbox.is_closing:
                 await self._mailbox.wait()
 
-    async def _give_up(self, refused: SttRefused) -> None:
+    async def _give_up(self, refused: SttRefused, connected_at: float | None) -> None:
+        """No attempt will do: for this recording if it was heard of at all, else for the whole session."""
         self._log.error("stt.refused", reason=str(refused))
-        self._tell(ErrorFrame(code="stt_unavailable", message=NOT_SERVED, retryable=False))
         await self._finalise()
-        self._mailbox.shut()
+        self._lost = None
+        if connected_at is None:
+            self._tell(ErrorFrame(code="stt_unavailable", message=NOT_SERVED, retryable=False))
+            self._mailbox.shut()
+        else:
+            self._tell(ErrorFrame(code="bad_audio", message=NOT_UNDERSTOOD, retryable=False))
+            self._mailbox.drop_recording()
+            self._heard_until_us = self._mailbox.audio.start_us
 
     def _behind_s(self) -> float:
         """How much audio waits to be heard, again or for the first time."""
@@ -200,6 +231,8 @@ class Stt:
     async def _take_back(self) -> None:
         """What was not settled will be heard again, from the replay. At the session's end there is no time for that."""
         link = self._link
+        if link is not None and link.uplink is not None:
+            self._lost = link.uplink
         if link is None or link.uplink is None:
             await self._hear(self._endpointing.disconnected(0.0))
         elif self._mailbox.is_closing:
@@ -210,6 +243,12 @@ class Stt:
                 self._taken_back = _TakenBack(self._shown, link.uplink.position_us(link.uplink.sent_s))
             kept_from_s = link.uplink.clock_s(self._mailbox.audio.start_us)
             await self._hear(self._endpointing.disconnected(kept_from_s))
+
+    async def _settle_what_is_gone(self) -> None:
+        """What was heard of audio that is not kept any more cannot be heard again: it stays as it was heard."""
+        if self._lost is not None:
+            await self._hear(self._endpointing.disconnected(self._lost.clock_s(self._mailbox.audio.start_us)))
+            self._lost = None
 
     async def _finalise(self) -> None:
         """What was heard becomes final; if an earlier connection had heard more of it, as that one had heard it."""
@@ -244,8 +283,18 @@ class Stt:
         """Tell what was heard, in its order; a hint that finds no room is dropped, what counts comes with the final.
 
         No checkpoint while there is room: a connection may end in the very instant in which it has said something.
-        What could not be told before a cancellation is told the next time.
+        What could not be told before a cancellation is told the next time. All tasks of a link come here.
         """
+        try:
+            self._telling.acquire_nowait()  # as nearly always, and without a round of the scheduler
+        except trio.WouldBlock:
+            await self._telling.acquire()
+        try:
+            await self._tell_untold()
+        finally:
+            self._telling.release()
+
+    async def _tell_untold(self) -> None:
         while self._untold:
             message = self._untold[0]
             try:
@@ -269,10 +318,11 @@ class Stt:
             return
         whole = Skipped(skipped[0].from_us, skipped[-1].until_us)
         self._log.error("stt.skipped", from_s=whole.from_us / 1e6, until_s=whole.until_us / 1e6)
-        self._tell(WarningFrame(code="audio_overflow", message=_describe(whole), retryable=False))
+        self._tell(ErrorFrame(code="audio_overflow", message=_describe(whole), retryable=False))
 
     def _tell(self, frame: ErrorFrame | WarningFrame) -> None:
-        self._outbox.put(frame)
+        if not self._mailbox.is_closing:
+            self._outbox.put(frame)
 
 
 def _words(text: str) -> int:

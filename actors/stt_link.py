@@ -16,6 +16,8 @@ MessageT = TypeVar("MessageT")
 End = Literal["idle", "next recording", "closing"]
 Control = Literal["keep_alive", "finish", "keyterms"]
 NEVER = float("inf")
+COVERED_S = 0.1
+"""Less than this is not worth asking for: results end where a frame of the recogniser does."""
 
 
 class LinkLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,7 @@ class Link:
         keyterms: Callable[[], tuple[str, ...]],
     ) -> None:
         self.uplink: Uplink | None = None
+        self.has_heard = False
         self._connection = connection
         self._request = request
         self._endpointing = endpointing
@@ -68,14 +71,13 @@ class Link:
         self._controls: deque[Control] = deque()
         self._end: End | None = None
         self._is_speaking = bool(endpointing.pending)
-        self._has_paused = False
+        self._has_paused = True
         self._began = self._sent_at = trio.current_time()
         self._audio_at: float | None = None
         self._sending_since: float | None = None
         self._heard_at = self._began
         self._heard_us = 0
         self._is_all_heard = True
-        self._telling = trio.StrictFIFOLock()
         self._watcher = trio.lowlevel.ParkingLot()
         self._watched_until = NEVER
 
@@ -150,7 +152,9 @@ class Link:
         await self._connection.send_audio(message)
         self._sending_since = None
         self._sent_at = self._audio_at = now
-        self._has_paused = False
+        if self._has_paused:
+            self._has_paused = False
+            self._watch_anew()
 
     async def _send_control(self, control: Control) -> None:
         self._sending_since = trio.current_time()
@@ -193,24 +197,14 @@ class Link:
                     self._is_speaking = bool(text)
                 case Final():
                     self._is_speaking = False
+        self.has_heard = self.has_heard or bool(heard)
         try:
-            await self._tell(heard)
+            await self._hear(heard)
         finally:  # what was heard is told though the connection ends meanwhile: it must not be heard again
             self._mailbox.pending = self._endpointing.pending
             if self.uplink is not None:
                 self._mailbox.audio.cover(self.uplink.position_us(self._endpointing.covered_s))
         self._watch_anew()
-
-    async def _tell(self, heard: Sequence[Heard]) -> None:
-        """Tell what was heard. Three tasks come here: what one has begun to tell goes before another's."""
-        try:
-            self._telling.acquire_nowait()  # as nearly always, and without a round of the scheduler
-        except trio.WouldBlock:
-            await self._telling.acquire()
-        try:
-            await self._hear(heard)
-        finally:
-            self._telling.release()
 
     # --- watching -----------------------------------------------------------------------------------------------
 
@@ -226,7 +220,8 @@ class Link:
                 self._control("keep_alive")
             if self._pause_at() <= now:
                 self._has_paused = True
-                await self._finish()
+                if self._is_speaking or self._has_uncovered:
+                    await self._finish()
             if (self._endpointing.deadline or NEVER) <= now:
                 await self._take(self._endpointing.tick(now))
             self._watched_until = self._next_deadline()
@@ -260,6 +255,11 @@ class Link:
     def _sent_us(self) -> int:
         return 0 if self.uplink is None else self.uplink.sent_us
 
+    @property
+    def _has_uncovered(self) -> bool:
+        """Whether there may be words that nothing was heard of: less than a second of audio goes without a result."""
+        return self._endpointing.covered_s + COVERED_S < self._sent_us / 1_000_000
+
     def _stuck_at(self) -> float:
         return NEVER if self._sending_since is None else self._sending_since + self._limits.send_deadline_s
 
@@ -275,8 +275,8 @@ class Link:
         return self._began + min(self._limits.idle_s, self._traits.unused_s or NEVER)
 
     def _pause_at(self) -> float:
-        """When the utterance is to be finished since no audio comes; later as long as there is any to send."""
-        if not self._is_speaking or self._has_paused or self._audio_at is None:
+        """When what was said is to be finished since no audio comes; later as long as there is any to send."""
+        if self._audio_at is None or self._has_paused:
             return NEVER
         last_chunk_s = self._mailbox.audio.last_chunk_us / 1_000_000
         return max(self._mailbox.last_chunk_at, self._audio_at) + self._limits.pause_s + last_chunk_s

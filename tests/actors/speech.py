@@ -50,6 +50,7 @@ class FakeEndpointing:
         self.pending = pending
         self.deadline: float | None = None
         self.calls: list[tuple[str, float]] = []
+        self.kept_from_s: list[float] = []
         self._partial = pending
 
     def connected(self, now: float) -> None:
@@ -79,6 +80,7 @@ class FakeEndpointing:
 
     def disconnected(self, kept_from_s: float) -> Sequence[Heard]:
         self._partial = self.pending
+        self.kept_from_s.append(kept_from_s)
         self.calls.append(("disconnected", trio.current_time()))
         return []
 

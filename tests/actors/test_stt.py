@@ -9,7 +9,7 @@ from actors.stt_link import LinkLimits
 from evaa.stt.kept_audio import KeptAudio
 from protocols.frontend import AudioFormat, ErrorFrame, FrameRefused, WarningFrame
 from protocols.messages import Said
-from protocols.ports import SttLost
+from protocols.ports import SttLost, SttRefused
 from protocols.speech import Eager, Final, Partial, Resumed, SttTraits
 from tests.actors.speech import PCM, Speech, about, hearing, pcm
 
@@ -22,6 +22,7 @@ OPUS = AudioFormat(container="raw", codec="opus")
 async def test_tells_the_agent_what_is_heard_in_order(autojump_clock: MockClock) -> None:
     async with hearing() as speech:
         await speech.speak(1.0)
+        await speech.settle()
         speech.stt.last.tell(Partial("so"), Partial("so we"), Eager("so we do"))
         speech.stt.last.tell(Resumed(), Partial("so we do it"), Final("So we do it.", 0.9, "model"))
         await speech.settle()
@@ -104,6 +105,7 @@ async def test_what_is_not_covered_is_heard_again_by_the_next_connection(autojum
     async with hearing() as speech:
         for second in range(3):
             await speech.speak(1.0, second)
+        await speech.settle()
         speech.stt.last.tell(Partial("one two"), covered_s=1.5)
         await speech.settle()
         speech.stt.last.lose()
@@ -134,16 +136,18 @@ async def test_a_replay_is_no_faster_than_the_provider_allows(autojump_clock: Mo
 async def test_what_was_forgotten_before_anybody_heard_it_is_told_with_its_span(autojump_clock: MockClock) -> None:
     async with hearing(audio=KeptAudio(max_s=2.0)) as speech:
         await speech.speak(1.0)
+        await speech.settle()
         speech.stt.last.tell(covered_s=1.0)
         await speech.settle()
-        speech.stt.connect_s = 4.0
+        speech.stt.connect_s = 4.05
         speech.stt.last.lose()
         await speech.speak(6.0)
+        await speech.settle()
         speech.stt.last.tell(Partial("so"))
         await speech.settle()
         messages = [frame.message for frame in warnings(speech) if frame.code == "audio_overflow"]
         assert len(messages) == 1
-        assert "from 1.0 s to 3.0 s" in messages[0]
+        assert "from 1.0 s to 3.1 s" in messages[0]
 
 
 async def test_a_second_recording_gets_its_own_connection_once_the_first_is_heard(
@@ -151,6 +155,7 @@ async def test_a_second_recording_gets_its_own_connection_once_the_first_is_hear
 ) -> None:
     async with hearing() as speech:
         await speech.speak(0.5, 1)
+        await speech.settle()
         speech.stt.last.tell(Partial("first"))
         speech.mailbox.declare(PCM, None)
         await speech.speak(0.5, 2)
@@ -201,19 +206,50 @@ async def test_a_connection_opened_for_another_format_is_replaced(autojump_clock
         assert speech.stt.last.audio == pcm(0.3, 1)
 
 
-async def test_where_speech_is_refused_what_was_heard_is_kept_and_audio_is_dropped(autojump_clock: MockClock) -> None:
+async def test_of_a_recording_that_is_refused_the_rest_is_dropped_and_the_next_one_is_heard(
+    autojump_clock: MockClock,
+) -> None:
     async with hearing() as speech:
         await speech.speak(0.5)
+        await speech.settle()
         speech.stt.last.tell(Partial("so far"))
         await speech.settle()
         speech.stt.last.refuse()
         await speech.settle()
         assert speech.told == [("partly", "so far"), "so far"]
+        assert [(frame.code, frame.retryable) for frame in warnings(speech)] == [("bad_audio", False)]
         await speech.speak(40.0)
         assert not speech.mailbox.has_unheard
         assert len(speech.stt.attempts) == 1
+        speech.mailbox.declare(PCM, None)
+        await speech.speak(0.5, 9)
+        await speech.settle()
+        assert speech.stt.last.audio == pcm(0.5, 9)
+        assert warnings(speech) == []
+
+
+async def test_where_no_connection_is_let_in_speech_is_over(autojump_clock: MockClock) -> None:
+    async with hearing(declared=None) as speech:
+        speech.stt.refusals += [SttRefused("401")]
+        speech.mailbox.declare(PCM, None)
+        await speech.speak(40.0)
+        assert [(frame.code, frame.retryable) for frame in warnings(speech)] == [("stt_unavailable", False)]
         with pytest.raises(FrameRefused, match="not available"):
             speech.mailbox.declare(PCM, None)
+
+
+async def test_words_whose_audio_is_forgotten_in_an_outage_stay_as_they_were_heard(autojump_clock: MockClock) -> None:
+    async with hearing(audio=KeptAudio(max_s=2.0)) as speech:
+        await speech.speak(1.0)
+        await speech.settle()
+        speech.stt.last.tell(Partial("forty a day"))
+        await speech.settle()
+        speech.stt.refusals += [SttLost("503")] * 5
+        speech.stt.last.lose()
+        await speech.speak(20.0)
+        assert len(speech.stt.connections) == 2
+        first, *_, last = speech.stt.endpointings[0].kept_from_s
+        assert (first, last) == (0.0, about(1.0)), "by then all that the lost connection was sent is gone"
 
 
 # --- the end ----------------------------------------------------------------------------------------------------
@@ -314,6 +350,7 @@ async def test_a_restarted_actor_goes_on_with_the_audio_and_the_settled_text(aut
 async def test_a_cancelled_actor_tells_what_was_heard_first(autojump_clock: MockClock) -> None:
     async with hearing() as speech:
         await speech.speak(1.0)
+        await speech.settle()
         speech.stt.last.tell(Partial("we have"))
         await speech.settle()
     assert speech.told == [("partly", "we have"), "we have"]

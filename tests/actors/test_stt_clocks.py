@@ -35,9 +35,13 @@ async def test_an_unused_connection_is_given_up_before_the_provider_does(autojum
 async def test_keep_alive_so_long_after_the_last_thing_sent(autojump_clock: MockClock) -> None:
     async with hearing() as speech:
         await speech.speak(1.0)
+        await speech.settle()
+        speech.stt.last.tell(covered_s=1.0)
         await trio.sleep(10)
         assert speech.stt.last.controls == [(5.0, "keep_alive"), (9.0, "keep_alive")]
         await speech.speak(1.0)
+        await speech.settle()
+        speech.stt.last.tell(covered_s=2.0)
         await trio.sleep(4.5)
         assert speech.stt.last.controls[2:] == [(about(16.0), "keep_alive")]
 
@@ -101,6 +105,7 @@ async def test_a_provider_that_does_not_read_is_left(autojump_clock: MockClock) 
 async def test_an_utterance_is_finished_when_no_audio_comes(autojump_clock: MockClock) -> None:
     async with hearing() as speech:
         await speech.speak(1.0)
+        await speech.settle()
         speech.stt.last.tell(Partial("so"))
         await trio.sleep(3.0)
         assert speech.stt.last.controls == [(about(2.1), "finish")]
@@ -113,10 +118,18 @@ async def test_large_chunks_are_no_pause(autojump_clock: MockClock) -> None:
         assert speech.stt.last.controls == []
 
 
-async def test_a_pause_without_words_finishes_nothing(autojump_clock: MockClock) -> None:
+async def test_a_short_word_that_nothing_was_heard_of_yet_is_finished_too(autojump_clock: MockClock) -> None:
+    async with hearing() as speech:
+        await speech.speak(0.8)
+        await trio.sleep(3.0)
+        assert speech.stt.last.controls == [(about(1.9), "finish")]
+
+
+async def test_a_pause_after_audio_that_is_covered_finishes_nothing(autojump_clock: MockClock) -> None:
     async with hearing() as speech:
         await speech.speak(1.0)
-        speech.stt.last.tell(Partial("so"), Final("so", None, "model"))
+        await speech.settle()
+        speech.stt.last.tell(Partial("so"), Final("so", None, "model"), covered_s=1.0)
         await trio.sleep(3.0)
         assert speech.stt.last.controls == []
 
@@ -136,6 +149,7 @@ async def test_a_good_connection_that_is_lost_is_replaced_at_once_then_with_grow
 ) -> None:
     async with hearing() as speech:
         await speech.speak(1.0)
+        await speech.settle()
         speech.stt.last.tell(covered_s=0.5)
         await speech.settle()
         speech.stt.refusals += [SttLost("503")] * 7
@@ -152,20 +166,54 @@ async def test_the_providers_own_word_on_when_to_come_back(autojump_clock: MockC
     async with hearing(declared=None) as speech:
         speech.stt.refusals += [SttLost("429", retry_after_s=7.0)]
         speech.mailbox.declare(PCM, None)
-        await trio.sleep(8.0)
+        await speech.speak(8.0)
         assert speech.stt.attempts == [0.0, 7.0]
+
+
+async def test_while_nobody_speaks_it_is_not_dialled_again(autojump_clock: MockClock) -> None:
+    async with hearing(declared=None) as speech:
+        speech.stt.refusals += [SttLost("503")]
+        speech.mailbox.declare(PCM, None)
+        await trio.sleep(100.0)
+        assert speech.stt.attempts == [0.0]
+        await speech.speak(0.1)
+        await speech.settle()
+        assert speech.stt.attempts == [0.0, about(100.1)]
 
 
 async def test_instant_ends_open_the_breaker(autojump_clock: MockClock) -> None:
     async with hearing(limits=SttLimits(redial=RedialLimits(breaker_s=30.0))) as speech:
         speech.stt.on_connect = lambda connection: connection.lose("instant")
         await speech.speak(0.1)
+        await speech.settle()
         speech.stt.last.lose("instant")
         await trio.sleep(70.0)
         # Lost after 0.1 s: again at once; then after 0.5 s; from then on the breaker lets one through every 30 s.
         assert speech.stt.attempts == [about(at) for at in (0.0, 0.1, 0.6, 30.6, 60.6)]
         kinds = [(type(frame), frame.retryable) for frame in told(speech)]
-        assert kinds == [(WarningFrame, True)] * 2 + [(ErrorFrame, True)] * 3
+        assert kinds == [(WarningFrame, True), (ErrorFrame, True)], "each is told once an outage"
+
+
+async def test_connections_over_which_nothing_is_heard_open_the_breaker_too(autojump_clock: MockClock) -> None:
+    async with hearing() as speech:
+        await speech.speak(100.0)
+        gaps = [later - earlier for earlier, later in pairwise(speech.stt.attempts)]
+        assert gaps[:4] == [about(8.1), about(8.5), about(38.0), about(38.0)]
+        assert [type(frame) for frame in told(speech) if frame.code == "stt_unavailable"] == [WarningFrame, ErrorFrame]
+
+
+async def test_a_long_outage_is_told_once_more(autojump_clock: MockClock) -> None:
+    async with hearing() as speech:
+        await speech.speak(1.0)
+        await speech.settle()
+        speech.stt.last.tell(covered_s=1.0)
+        await speech.settle()
+        speech.stt.refusals += [SttLost("503")] * 30
+        speech.stt.last.lose()
+        await speech.speak(100.0)
+        frames = [frame for frame in told(speech) if frame.code == "stt_unavailable"]
+        assert [type(frame) for frame in frames] == [WarningFrame, ErrorFrame]
+        assert len(speech.stt.attempts) > 10
 
 
 async def test_what_is_refused_for_good_is_told_once_and_not_tried_again(autojump_clock: MockClock) -> None:

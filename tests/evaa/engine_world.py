@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from evaa.interview.engine import TurnEngine
 from evaa.interview.exchange import exchange
-from evaa.interview.speculation import SpeculatingEngine
+from evaa.interview.speculation import MAX_ASKED_AHEAD, SpeculatingEngine
 from protocols.frontend import Delta, ErrorFrame, Reply, ServerFrame, Transcript, TurnCancelled, TurnStarted
 from protocols.messages import (
     Answered,
@@ -102,6 +102,7 @@ class World:
         self.pieces: list[str] = []
         self.answers: dict[int, str] = {}
         self.ahead: str | None = None
+        self.asked_ahead = 0
         self.ended: list[bool] = []
         self.transcripts: dict[int, str] = {}
         self.taken: dict[int, str] = {}
@@ -190,14 +191,16 @@ class World:
         """Finish an utterance, whatever was probable before."""
         text = self.next_words
         self.named += 1
-        was_ahead, self.ended = self.ahead, []
+        was_ahead, self.ended, self.asked_ahead = self.ahead, [], 0
         self.tell_said(text, None, source="voice")
         assert self.ended == ([] if was_ahead is None else [was_ahead == text])
 
     def probably(self, *, rightly: bool) -> None:
         """Seem to have finished an utterance."""
         text = self.next_words if rightly else f"half of {self.next_words}"
-        is_asked = self.engine.idle and self.engine.record.interview.status == "interviewing" and text != self.ahead
+        may_ask = self.engine.idle and self.engine.record.interview.status == "interviewing"
+        is_asked = may_ask and text != self.ahead and self.asked_ahead < MAX_ASKED_AHEAD
+        self.asked_ahead += is_asked
         effects = self.ears.handle(ProbablySaid(text, 0.0))
         before, asked = effects[:-1], effects[-1:] if is_asked else []
         assert [type(effect) for effect in asked] == [Ask] * is_asked

@@ -19,6 +19,9 @@ class Client:
     async def send(self, **frame: Any) -> None:
         await self._websocket.send_message(json.dumps(frame))
 
+    async def send_audio(self, data: bytes) -> None:
+        await self._websocket.send_message(data)
+
     async def receive(self) -> dict[str, Any]:
         """The next frame."""
         return dict(json.loads(await self._websocket.get_message()))

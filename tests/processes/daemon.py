@@ -13,6 +13,7 @@ from typing import Any
 import trio
 
 ROOT = Path(__file__).resolve().parents[2]
+_SETTINGS = ("EVAA_", "GROQ_", "DEEPGRAM_", "MONGODB_")
 
 
 class Daemon:
@@ -63,7 +64,7 @@ class Daemon:
 async def running_daemon(folder: Path, *arguments: str, **environment: str) -> AsyncIterator[Daemon]:
     """A daemon that listens, with its files in `folder`; killed at the end of the block if it still runs."""
     env = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("EVAA_", "GROQ_", "MONGODB_"))},
+        **{name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)},
         "PYTHONPATH": str(ROOT),
         "EVAA_PORT": "0",
         "EVAA_LOG_FORMAT": "json",
