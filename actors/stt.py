@@ -94,6 +94,9 @@ class Stt:
 
     async def run(self) -> None:
         """Hear until stopped or cancelled; what was heard until then becomes final."""
+        if self._mailbox.is_used:  # by an actor that failed: what that one thought probable is void
+            self._untold.append(SpokeOn())
+        self._mailbox.is_used = True
         try:
             with self._scope:
                 while await self._is_wanted():
