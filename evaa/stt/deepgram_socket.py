@@ -40,11 +40,10 @@ async def dial(host: str, port: int, tls: bool) -> trio.abc.Stream:
     if not tls:
         return stream
     secure = trio.SSLStream(stream, _tls_context(), server_hostname=host, https_compatible=True)
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(trio.aclose_forcefully, stream)
         await secure.do_handshake()
-    except BaseException:
-        await trio.aclose_forcefully(stream)
-        raise
+        stack.pop_all()
     return secure
 
 

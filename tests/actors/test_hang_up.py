@@ -12,10 +12,10 @@ from trio.testing import MockClock
 from evaa.simulators.deepgram import ConnectionRecord, Fault
 from evaa.simulators.deepgram.ear import ClockEar
 from protocols.ports import SttLost
-from protocols.speech import Partial
+from protocols.speech import Final, Partial
 from tests.actors.deepgram_world import PROTOCOLS, DeepgramWorld, Protocol, library, plan
 from tests.actors.harness import SESSION
-from tests.actors.speech import hearing
+from tests.actors.speech import hearing, pcm
 from tests.evaa.recordings import chunks
 
 HANG_UP_S = 2.0
@@ -252,3 +252,40 @@ async def test_a_back_off_is_cut_short_by_the_hang_up(autojump_clock: MockClock)
         await speech.settle()
         assert speech.ended_at == 3.0
         assert speech.told == [("partly", "so"), "so"]
+
+
+async def test_a_final_that_waits_for_room_outlives_its_connection_and_is_told_once(autojump_clock: MockClock) -> None:
+    async with hearing() as speech:
+        for number in range(1_000):
+            speech.mailbox.put(pcm(0.001))
+            speech.stt.last.tell(Partial(str(number)))
+            await speech.settle()
+        await speech.speak(1.0, 1)
+        first = speech.stt.last
+        first.tell(Final("whole", None, "model"), covered_s=2.0)
+        await speech.settle()
+        first.stop_reading()
+        await speech.speak(1.0, 2)
+        await trio.sleep(7.0)
+        assert first.closed_at is not None
+        assert speech.told[1_000:] == ["whole"]
+        await trio.sleep(2.0)
+        assert speech.told == []
+        assert speech.stt.last.audio == pcm(1.0, 2)
+
+
+async def test_a_final_that_comes_with_the_end_of_its_connection_is_told(autojump_clock: MockClock) -> None:
+    async with hearing() as speech:
+        await speech.speak(1.0, 1)
+        first = speech.stt.last
+
+        async def end(data: bytes) -> None:
+            first.tell(Final("whole", None, "model"), covered_s=1.0)
+            await trio.lowlevel.checkpoint()
+            raise SttLost("cut")
+
+        first.send_audio = end  # type: ignore[method-assign]
+        await speech.speak(0.1, 2)
+        await trio.sleep(2.0)
+        assert speech.told == ["whole"]
+        assert speech.stt.last.audio == pcm(0.1, 2)

@@ -200,13 +200,12 @@ class World:
         text = self.next_words if rightly else f"half of {self.next_words}"
         may_ask = self.engine.idle and self.engine.record.interview.status == "interviewing"
         is_asked = may_ask and text != self.ahead and self.asked_ahead < MAX_ASKED_AHEAD
-        self.asked_ahead += is_asked
         effects = self.ears.handle(ProbablySaid(text, 0.0))
         before, asked = effects[:-1], effects[-1:] if is_asked else []
         assert [type(effect) for effect in asked] == [Ask] * is_asked
         self.carry_out(before if is_asked else effects)
         if is_asked:
-            self.ahead = text
+            self.ahead, self.asked_ahead = text, self.asked_ahead + 1
             self.carry_out(asked)
 
     def speak_on(self) -> None:
