@@ -16,7 +16,8 @@ class AudioMailbox:
     """Never blocks who puts; what is over its bound is dropped oldest first (see `KeptAudio`).
 
     It outlives the actors on both sides: what was put in, and `pending`, the text that is settled of the current
-    utterance, are not lost when one of them is restarted. `is_used`: an STT actor has begun to hear it. `is_open` is whether there is a recogniser to hear it.
+    utterance, are not lost when one of them is restarted. `is_used`: an STT actor has begun to hear it. `is_open`:
+    there is a recogniser to hear it.
     """
 
     def __init__(self, *, is_open: bool, audio: KeptAudio | None = None) -> None:
