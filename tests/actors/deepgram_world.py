@@ -23,6 +23,7 @@ Protocol = Literal["nova", "flux"]
 PROTOCOLS: tuple[Protocol, ...] = ("nova", "flux")
 RECORDINGS = (*(f"{name}.webm" for name in WEBM), "a_dental.ogg", "b_long_pause.ogg", "c_yes.ogg", "d_late.ogg")
 OGG_CHUNK_BYTES = 400
+KEY = "dg_canaryKey"
 
 SETTLED_S = 200.0
 """Virtual time in which everything that was said has been heard, whatever was cut."""
@@ -60,7 +61,7 @@ class DeepgramWorld:
         self._nursery = nursery
 
     def _plug_in(self, protocol: Protocol) -> SpeechToText[Any]:
-        access = DeepgramAccess(url="ws://deepgram.test", api_key="simulated")
+        access = DeepgramAccess(url="ws://deepgram.test", api_key=KEY)
         if protocol == "nova":
             return DeepgramNova(access, NovaOptions(language="en"), self._dial)
         return DeepgramFlux(access, FluxOptions(eager_eot_threshold=0.5), self._dial)
