@@ -5,6 +5,7 @@ out.
 """
 
 from evaa.simulators.deepgram.script import ConnectionRecord, Counters, Fault
-from evaa.simulators.deepgram.server import MAX_SCRIPT, DeepgramSimulator
+from evaa.simulators.deepgram.server import DeepgramSimulator
+from evaa.simulators.scripted_server import MAX_SCRIPT
 
 __all__ = ["MAX_SCRIPT", "ConnectionRecord", "Counters", "DeepgramSimulator", "Fault"]

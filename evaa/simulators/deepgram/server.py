@@ -30,20 +30,21 @@ from evaa.simulators.deepgram.recordings import Library, SpokenRecording
 from evaa.simulators.deepgram.script import Closed, ConnectionRecord, Counters, Fault, Refusal, refusal_for
 from evaa.simulators.deepgram.stock import STOCK_SENTENCES, StockSpeech
 from evaa.simulators.deepgram.wire import Request, Wire
-
-MAX_SCRIPT = 10_000  # faults waiting
+from evaa.simulators.scripted_server import ScriptedServer
 
 _CREATED = "2026-11-20T10:15:30.202Z"
 
 
-class DeepgramSimulator:
+class DeepgramSimulator(ScriptedServer[Fault]):
     """The simulated provider: its script, what it was sent, and its server.
 
     `recordings` are those it knows; `stock_sentences` is what any other audio is taken for, one after another. With
     `api_key` no other key is let in. `ear` opens what a connection hears with. `connections` holds the records of the
     newest `keep_connections` handshakes, each with its newest `keep_messages` messages and, with `keep_audio`, all its
-    audio. `default` is what happens when the script is at its end; it may be replaced at any time.
+    audio.
     """
+
+    scheme = "ws"
 
     def __init__(
         self,
@@ -59,10 +60,9 @@ class DeepgramSimulator:
         keep_messages: int = 100_000,
         keep_audio: bool = True,
     ) -> None:
-        self.default = default or Fault()
+        super().__init__(default or Fault())
         self.connections: deque[ConnectionRecord] = deque(maxlen=keep_connections)
         self.counters = Counters()
-        self._initial_default = self.default
         self._api_key = api_key
         self._library = Library(recordings)
         self._open_ear = ear
@@ -72,7 +72,6 @@ class DeepgramSimulator:
         self._keep_messages = keep_messages
         self._keep_audio = keep_audio
         self._numbers = itertools.count(1)
-        self._script: deque[Fault] = deque()
         self._routes: dict[tuple[str, str], Callable[[Any], dict[str, Any]]] = {
             ("POST", "/_simulator/script"): self._extend_script,
             ("POST", "/_simulator/default"): self._replace_default,
@@ -83,39 +82,11 @@ class DeepgramSimulator:
     def __repr__(self) -> str:
         return f"<DeepgramSimulator pending={self.pending} {self.counters}>"
 
-    @property
-    def pending(self) -> int:
-        """How many faults of the script were not taken yet."""
-        return len(self._script)
-
-    def script(self, *faults: Fault) -> None:
-        """Append faults; each serves one connection, in order. Raises ValueError beyond `MAX_SCRIPT` waiting."""
-        if len(self._script) + len(faults) > MAX_SCRIPT:
-            raise ValueError(f"the script holds at most {MAX_SCRIPT} faults")
-        self._script.extend(faults)
-
     def reset(self) -> None:
         """Forget script, connections and counts, and restore the default that it was made with."""
-        self._script.clear()
+        self.forget_script()
         self.connections.clear()
-        self.default = self._initial_default
         self.counters = Counters(open_connections=self.counters.open_connections)
-
-    async def serve(
-        self,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        *,
-        task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
-    ) -> None:
-        """Serve until cancelled; port 0 takes any free one. `nursery.start` returns the base URL (ws://...).
-
-        Cancelling closes the listener and every connection. Raises OSError if the address cannot be had.
-        """
-        listeners = await trio.open_tcp_listeners(port, host=host)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(trio.serve_listeners, self.handle, listeners)
-            task_status.started(_base_url(listeners[0].socket.getsockname()))
 
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serve one connection until either side ends it, then close it. What the client does wrong raises nothing."""
@@ -227,8 +198,3 @@ class DeepgramSimulator:
     def _forget(self, body: Any) -> dict[str, Any]:
         self.reset()
         return {"pending": self.pending}
-
-
-def _base_url(address: Sequence[Any]) -> str:
-    host, port = address[:2]
-    return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"

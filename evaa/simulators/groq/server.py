@@ -35,12 +35,12 @@ from evaa.simulators.groq.script import (
     stamp,
     tokenise,
 )
+from evaa.simulators.scripted_server import ScriptedServer
 
 MODELS = ("openai/gpt-oss-20b", "openai/gpt-oss-120b", "qwen/qwen3.8-27b")
-MAX_SCRIPT = 10_000  # behaviours waiting
 
 
-class GroqSimulator:
+class GroqSimulator(ScriptedServer[Behaviour]):
     """The simulated provider: its script, what it was asked, and its server.
 
     `models` are those that exist; any other is answered 404 and takes nothing from the script. `brain` answers where
@@ -57,13 +57,11 @@ class GroqSimulator:
         brain: Callable[[Sequence[Any]], str] = interviewer.answer,
         keep_requests: int = 1000,
     ) -> None:
-        self.default = default or Behaviour()
+        super().__init__(default or Behaviour())
         self.models = tuple(models)
         self.requests: deque[RecordedRequest] = deque(maxlen=keep_requests)
         self.counters = Counters()
-        self._initial_default = self.default
         self._brain = brain
-        self._script: deque[Behaviour] = deque()
         self._routes: dict[tuple[str, str], Callable[[Connection, RecordedRequest], Awaitable[None]]] = {
             ("POST", "/openai/v1/chat/completions"): self._chat,
             ("GET", "/openai/v1/models"): self._list_models,
@@ -76,39 +74,11 @@ class GroqSimulator:
     def __repr__(self) -> str:
         return f"<GroqSimulator pending={self.pending} {self.counters}>"
 
-    @property
-    def pending(self) -> int:
-        """How many behaviours of the script were not taken yet."""
-        return len(self._script)
-
-    def script(self, *behaviours: Behaviour) -> None:
-        """Append behaviours; each serves one request, in order. Raises ValueError beyond `MAX_SCRIPT` waiting."""
-        if len(self._script) + len(behaviours) > MAX_SCRIPT:
-            raise ValueError(f"the script holds at most {MAX_SCRIPT} behaviours")
-        self._script.extend(behaviours)
-
     def reset(self) -> None:
         """Forget script, requests and counts, and restore the default that it was made with."""
-        self._script.clear()
+        self.forget_script()
         self.requests.clear()
-        self.default = self._initial_default
         self.counters = Counters(open_connections=self.counters.open_connections)
-
-    async def serve(
-        self,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        *,
-        task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
-    ) -> None:
-        """Serve until cancelled; port 0 takes any free one. `nursery.start` returns the base URL.
-
-        Cancelling closes the listener and every connection. Raises OSError if the address cannot be had.
-        """
-        listeners = await trio.open_tcp_listeners(port, host=host)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(trio.serve_listeners, self.handle, listeners)
-            task_status.started(_base_url(listeners[0].socket.getsockname()))
 
     async def handle(self, stream: trio.abc.Stream) -> None:
         """Serve one connection until either side ends it, then close it. What the client does wrong raises nothing."""
@@ -307,8 +277,3 @@ def _without_key(request: RecordedRequest) -> RecordedRequest:
     if "authorization" not in request.headers:
         return request
     return msgspec.structs.replace(request, headers=request.headers | {"authorization": "Bearer ***"})
-
-
-def _base_url(address: tuple[Any, ...]) -> str:
-    host, port = address[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
