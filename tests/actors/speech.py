@@ -17,7 +17,7 @@ from evaa.stt.kept_audio import KeptAudio
 from protocols.frontend import AudioFormat, ServerFrame
 from protocols.messages import Message, PartlyHeard, ProbablySaid, Said, SpokeOn
 from protocols.ports import SttLost, SttRefused
-from protocols.speech import AskToFinish, Final, Heard, Partial, SttRequest, SttTraits
+from protocols.speech import AskToFinish, Eager, Final, Heard, Partial, Resumed, SttRequest, SttTraits
 
 PCM = AudioFormat(container="raw", codec="linear16", sample_rate=8_000)
 BYTES_A_SECOND = 16_000
@@ -52,6 +52,7 @@ class FakeEndpointing:
         self.calls: list[tuple[str, float]] = []
         self.kept_from_s: list[float] = []
         self._partial = pending
+        self._is_eager = False
 
     def connected(self, now: float) -> None:
         self.covered_s = 0.0
@@ -63,7 +64,8 @@ class FakeEndpointing:
         for event in message.heard:
             if isinstance(event, Partial):
                 self._partial = event.text
-            elif isinstance(event, Final):
+            self._is_eager = isinstance(event, Eager)
+            if isinstance(event, Final):
                 self._partial = self.pending = ""
         if message.covered_s is not None:
             self.pending = self._partial
@@ -80,9 +82,10 @@ class FakeEndpointing:
 
     def disconnected(self, kept_from_s: float) -> Sequence[Heard]:
         self._partial = self.pending
+        was_eager, self._is_eager = self._is_eager, False
         self.kept_from_s.append(kept_from_s)
         self.calls.append(("disconnected", trio.current_time()))
-        return []
+        return [Resumed()] if was_eager else []
 
     def conclude(self) -> Sequence[Heard]:
         text, self._partial, self.pending = self._partial, "", ""

@@ -115,6 +115,18 @@ async def test_what_is_not_covered_is_heard_again_by_the_next_connection(autojum
         assert speech.stt.endpointings[0].pending == "one two"
 
 
+async def test_what_was_probable_is_void_at_once_when_the_connection_is_lost(autojump_clock: MockClock) -> None:
+    async with hearing() as speech:
+        await speech.speak(0.5)
+        await speech.settle()
+        speech.stt.last.tell(Eager("forty a day"))
+        await speech.settle()
+        speech.stt.connect_s = 3.0
+        speech.stt.last.lose()
+        await speech.settle()
+        assert speech.told == [("probably", "forty a day"), "spoke on"]
+
+
 async def test_a_replay_is_no_faster_than_the_provider_allows(autojump_clock: MockClock) -> None:
     async with hearing(traits=SttTraits(keep_alive_s=4.0, unused_s=None, silence_s=100.0, unheard_s=75.0)) as speech:
         await speech.speak(8.0)
@@ -177,6 +189,17 @@ async def test_a_recording_whose_last_results_never_came_is_heard_again(autojump
         first, second, third = speech.stt.connections
         assert first.closed_at == about(2.5)
         assert (first.audio, second.audio, third.audio) == (pcm(0.5, 1), pcm(0.5, 1), pcm(0.1, 2))
+
+
+async def test_a_declaration_while_a_connection_closes_opens_the_next_at_once(autojump_clock: MockClock) -> None:
+    async with hearing(limits=SttLimits(link=LinkLimits(idle_s=1.0))) as speech:
+        await speech.speak(0.5)
+        speech.stt.last.finishes_stream = False
+        await trio.sleep(1.5)
+        speech.mailbox.declare(PCM, None)
+        speech.stt.last._send.send_nowait(None)
+        await speech.settle()
+        assert speech.stt.attempts == [0.0, about(2.0)]
 
 
 async def test_what_one_task_has_begun_to_tell_is_told_before_what_comes_later(autojump_clock: MockClock) -> None:

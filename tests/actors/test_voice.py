@@ -21,6 +21,17 @@ async def start(client: Client) -> None:
     await client.until("ready")
 
 
+async def speaking(nursery: trio.Nursery) -> tuple[Evaa, FakeStt, Client]:
+    """A session in which somebody has begun to speak."""
+    stt = FakeStt()
+    evaa = Evaa(nursery, stt=stt)
+    client = await evaa.join()
+    await start(client)
+    await client.send_raw(pcm(0.1))
+    await trio.testing.wait_all_tasks_blocked()
+    return evaa, stt, client
+
+
 async def test_spoken_words_become_a_turn(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     stt = FakeStt()
     evaa = Evaa(nursery, stt=stt)
@@ -102,12 +113,7 @@ async def test_typed_and_spoken_words_in_one_session(nursery: trio.Nursery, auto
 async def test_a_reply_is_prepared_ahead_and_shown_only_once_the_user_has_finished(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    stt = FakeStt()
-    evaa = Evaa(nursery, stt=stt)
-    client = await evaa.join()
-    await start(client)
-    await client.send_raw(pcm(0.1))
-    await trio.testing.wait_all_tasks_blocked()
+    evaa, stt, client = await speaking(nursery)
     stt.last.tell(Eager("By mail"))
     await client.nothing_for(1.0)
     stt.last.tell(Resumed(), Eager("By mail, forty a day"))
@@ -121,12 +127,7 @@ async def test_a_reply_is_prepared_ahead_and_shown_only_once_the_user_has_finish
 async def test_words_spoken_at_hang_up_are_stored_before_the_session_closes(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    stt = FakeStt()
-    evaa = Evaa(nursery, stt=stt)
-    client = await evaa.join()
-    await start(client)
-    await client.send_raw(pcm(0.1))
-    await trio.testing.wait_all_tasks_blocked()
+    evaa, stt, client = await speaking(nursery)
     stt.last.finishes_stream = False
     stt.last.tell(Partial("and good"))
     await trio.testing.wait_all_tasks_blocked()
@@ -141,12 +142,7 @@ async def test_words_spoken_at_hang_up_are_stored_before_the_session_closes(
 async def test_after_a_hang_up_the_reply_that_is_owed_is_given(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    stt = FakeStt()
-    evaa = Evaa(nursery, stt=stt)
-    client = await evaa.join()
-    await start(client)
-    await client.send_raw(pcm(0.1))
-    await trio.testing.wait_all_tasks_blocked()
+    evaa, stt, client = await speaking(nursery)
     stt.last.tell(Partial("and good"))
     await trio.testing.wait_all_tasks_blocked()
     await client.leave()
@@ -175,6 +171,24 @@ async def test_a_declaration_that_makes_no_sense_is_refused_with_what_is_right(
     error = (await client.until("error"))[-1]
     assert error["code"] == "bad_audio"
     assert "raw" in error["message"]
+    assert [frame.kind for frame in client.passed] == ["error"], "a frame that is refused changes nothing"
+    await client.nothing_for(1.0)
+
+
+async def test_audio_that_nobody_could_hear_is_told_to_plain_clients_too(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    stt = FakeStt()
+    evaa = Evaa(nursery, stt=stt)
+    client = await evaa.join(dialect=PLAIN)
+    webm = open_recording("b_long_pause.webm")
+    stt.connect_s = 20.0
+    for begin in [*range(0, len(webm), 4_000)] * 2:  # two recordings, 46 s: more than is kept
+        await client.send_raw(webm[begin : begin + 4_000])
+        await trio.sleep(0.2)
+    await trio.sleep(20.0)
+    stt.last.tell(Partial("so"))
+    assert await client.error() == "audio_overflow"
 
 
 async def test_a_failing_stt_actor_is_restarted_and_loses_nothing(

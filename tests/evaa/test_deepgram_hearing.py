@@ -2,6 +2,7 @@
 
 from array import array
 from itertools import chain, cycle
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from evaa.simulators.deepgram.ear import HeardPacket
 from evaa.simulators.deepgram.hearing import Hearing
 from evaa.simulators.deepgram.listener import HeardWord
-from evaa.simulators.deepgram.recordings import Library, SpokenRecording, SpokenWord, spread_words
+from evaa.simulators.deepgram.recordings import Library, SpokenRecording, SpokenWord, packets_of, spread_words
 from evaa.simulators.deepgram.stock import StockSpeech
 from tests.evaa.deepgram_client import recording, recordings
+from tests.evaa.recordings import AUDIO
 
 LIBRARY = Library(recordings())
 NAMES = [recording.name for recording in recordings()]
@@ -194,3 +196,13 @@ def test_the_voice_in_pcm_is_told_by_its_peaks() -> None:
     slices = [quiet] * 10 + [loud] * 20 + [quiet] * 20
     words = [word for at, pcm in enumerate(slices) for word in stock.hear(pcm, at * 0.02, at * 0.02 + 0.02)]
     assert [word.text for word in words] == ["Hello."]
+
+
+@pytest.mark.parametrize("path", sorted(AUDIO.glob("*.webm")) + sorted(AUDIO.glob("*.ogg")), ids=lambda path: path.name)
+def test_whatever_the_bit_rate_somebody_is_heard_to_talk(path: Path) -> None:
+    stock = StockSpeech(iter(["Hello there."] * 9), None)
+    words, at_s = [], 0.0
+    for packet in packets_of(path):
+        words += stock.hear(packet.payload, at_s, at_s + packet.duration_s)
+        at_s += packet.duration_s
+    assert [word.text for word in words][:2] == ["Hello", "there."]
