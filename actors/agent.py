@@ -90,7 +90,6 @@ class Agent:
             raise
         else:
             self._take_the_rest()
-            self._carry_out(self._engine.conclude())
 
     async def _interview(self) -> None:
         async with trio.open_nursery() as self._nursery:
@@ -102,11 +101,12 @@ class Agent:
                 self._end_if_drained()
 
     def _take_the_rest(self) -> None:
-        """What waits in the mailbox is still noted; nobody is asked any more."""
+        """What waits in the mailbox, or for a reply to have left, is still noted; nobody is asked any more."""
         self._is_over = True
         with contextlib.suppress(trio.WouldBlock, trio.EndOfChannel):
             while True:
                 self.handle(self._mailbox.receive_nowait())
+        self._carry_out(self._engine.conclude())
 
     def stop(self) -> None:
         """Give up the live turn; its reply stays owed."""

@@ -278,12 +278,15 @@ async def test_a_reply_that_was_written_before_the_end_is_noted(nursery: trio.Nu
     assert (turn.reply, turn.outcome) == ("1: one", "answered")
 
 
-async def test_what_is_said_while_a_reply_is_leaving_outlives_the_connection(nursery: trio.Nursery) -> None:
+@pytest.mark.parametrize("end", [stop, cancel])
+async def test_what_is_said_while_a_reply_is_leaving_outlives_the_connection(
+    end: Callable[[Room], None], nursery: trio.Nursery
+) -> None:
     room = await Room().open(nursery)
     await room.tell(said("one"))
     await room.tell(ReplyTaken(1), spoken("last words"))
     assert room.noted == ["one"]
-    room.agent.stop()
+    end(room)
     await trio.testing.wait_all_tasks_blocked()
     assert room.noted == ["one", "last words"]
     assert room.slot.latest.record.interview.turns[1].outcome == "pending"
