@@ -235,8 +235,9 @@ class StoreError(Exception):
 class StoreUnavailable(StoreError):
     """The store cannot be reached or did not answer in time; nothing is known to be wrong with the request.
 
-    A store that raises this for a save knows that the save has not happened and will not: one whose outcome is in
-    doubt must find it out before it says anything. The message goes into the log, so it quotes no data.
+    A save that ends so has not happened as far as the store can tell. If its outcome is in doubt, the store sees to it
+    that the doubt can hurt nobody: it may still land only while no later save of the session does, and a later save
+    of the same version under the same lease takes its place. The message goes into the log, so it quotes no data.
     """
 
 
@@ -263,8 +264,8 @@ class RecordTooLarge(StoreError):
 class SessionStore(Protocol):
     """Where sessions and stages live. One instance serves the process; all methods are safe to call concurrently.
 
-    A save that was cancelled is never in doubt: the call returns only when its outcome is known. Every method may
-    raise `StoreUnavailable`.
+    The ids of sessions and stages are 24 hexadecimal digits in lower case. A save that was cancelled
+    is never in doubt: the call returns only when its outcome is known. Every method may raise `StoreUnavailable`.
     """
 
     name: str
@@ -306,8 +307,34 @@ class SessionStore(Protocol):
         """
         ...
 
+    async def overtaken(self, leases: Sequence[Lease]) -> frozenset[str]:
+        """Return the ids of those sessions whose lease has another token by now, or that are gone.
+
+        One query for all of them: it is asked every second. Without any lease it still finds out whether the store
+        answers.
+        """
+        ...
+
+    async def session_ids(self, after: str = "", limit: int = 1_000) -> tuple[str, ...]:
+        """Return the first `limit` ids of sessions that are greater than `after`, in their order."""
+        ...
+
+    async def count_sessions(self) -> int:
+        """Return how many sessions are stored; it may be an estimate."""
+        ...
+
+    async def prepare(self, stages: Sequence[Stage]) -> None:
+        """Make ready what the store needs (indexes, say), and store these stages if there are none.
+
+        Called at every start of every process, and again until it succeeds; changes nothing where all is there.
+        """
+        ...
+
     async def stages(self) -> tuple[Stage, ...]:
-        """Return the stages that new sessions begin with, in their order; empty before the first seeding."""
+        """Return the stages that new sessions begin with, in their order; empty before the first seeding.
+
+        Raises `StoreError` if they cannot be read: people may edit them in the database.
+        """
         ...
 
     async def replace_stages(self, stages: Sequence[Stage]) -> None:

@@ -22,7 +22,8 @@ class Stage(Record, frozen=True):
 
     `opening` is the stage's first question. `follow_ups` are the questions that the scripted interviewer asks, in
     order; a model makes up its own. At most `max_follow_ups` follow-ups are asked after the opening. `keyterms` are
-    words that speech recognition should expect here.
+    words that speech recognition should expect here. `imposed_at_ms` tells when this wording was imposed on running
+    sessions that had not reached the stage; 0: never.
     """
 
     stage_id: str
@@ -34,6 +35,7 @@ class Stage(Record, frozen=True):
     max_follow_ups: int = 3
     follow_ups: tuple[str, ...] = ()
     keyterms: tuple[str, ...] = ()
+    imposed_at_ms: int = 0
 
 
 class TurnRecord(Record, frozen=True):

@@ -7,11 +7,13 @@ from typing import Literal
 import msgspec
 import trio
 
-from evaa.storage.sqlite import storable
+from evaa.storage.storable import storable
 from protocols.ports import LeaseHeld, LeaseLost, SessionExists, StoreUnavailable, VersionConflict
 from protocols.records import Lease, SessionRecord, Stage
 
-Method = Literal["create", "acquire", "renew", "release", "load", "save", "stages", "replace_stages"]
+Method = Literal[
+    "create", "acquire", "renew", "release", "load", "save", "overtaken", "list", "stages", "replace_stages"
+]
 
 _encoder = msgspec.json.Encoder()
 _record_decoder = msgspec.json.Decoder(SessionRecord)
@@ -109,6 +111,29 @@ class MemoryStore:
         row.document = _encode(msgspec.structs.replace(record, version=row.version))
         self.saves += 1
         return _record_decoder.decode(row.document)
+
+    async def overtaken(self, leases: Sequence[Lease]) -> frozenset[str]:
+        """See `SessionStore.overtaken`."""
+        await self._begin("overtaken")
+        rows = self._rows
+        return frozenset(
+            it.session_id for it in leases if it.session_id not in rows or rows[it.session_id].lease_token != it.token
+        )
+
+    async def session_ids(self, after: str = "", limit: int = 1_000) -> tuple[str, ...]:
+        """See `SessionStore.session_ids`."""
+        await self._begin("list")
+        return tuple(sorted(session_id for session_id in self._rows if session_id > after)[:limit])
+
+    async def count_sessions(self) -> int:
+        """See `SessionStore.count_sessions`."""
+        await self._begin("list")
+        return len(self._rows)
+
+    async def prepare(self, stages: Sequence[Stage]) -> None:
+        """See `SessionStore.prepare`."""
+        if not await self.stages():
+            await self.replace_stages(stages)
 
     async def stages(self) -> tuple[Stage, ...]:
         """See `SessionStore.stages`."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import trio
 
-from evaa.storage.sqlite import storable
+from evaa.storage.storable import storable
 from protocols.ports import SessionExists, SessionStore, StoreError, StoreUnavailable, VersionConflict
 from protocols.records import Lease, Record, SessionRecord
 

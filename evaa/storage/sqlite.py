@@ -12,13 +12,14 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import msgspec
 import trio
 
+from evaa.storage.storable import mending, storable
 from evaa.storage.writer import Operation, Writer, attempt
 from protocols.ports import (
     LeaseHeld,
@@ -31,7 +32,6 @@ from protocols.ports import (
 from protocols.records import Interview, Lease, SessionRecord, Stage
 
 T = TypeVar("T")
-V = TypeVar("V")
 _SCHEMA_VERSION = 1
 _SCHEMA = (
     """CREATE TABLE memories (
@@ -61,6 +61,9 @@ _RELEASE = "UPDATE memories SET lease_owner = NULL, lease_until = 0 WHERE sessio
 _LEASE_TOKEN = "SELECT lease_token FROM memories WHERE session_id = ?"
 _LOAD = "SELECT session_id, interview, created_at, updated_at, messages, version FROM memories WHERE session_id = ?"
 _ADD_STAGE = "INSERT INTO stages (stage_id, name, description, goal, stage_order, document) VALUES (?, ?, ?, ?, ?, ?)"
+_TOKENS = "SELECT session_id, lease_token FROM memories WHERE session_id IN (SELECT value FROM json_each(?))"
+_IDS = "SELECT session_id FROM memories WHERE session_id > ? ORDER BY session_id LIMIT ?"
+_COUNT = "SELECT count(*) FROM memories"
 _STAGES = "SELECT document FROM stages ORDER BY stage_order, rowid"
 
 _encoder = msgspec.json.Encoder()
@@ -145,6 +148,25 @@ class SqliteStore:
         """See `SessionStore.save`. A lease that was released but not taken since still saves."""
         return await self._writer.run(lambda connection: _save(connection, record, lease))
 
+    async def overtaken(self, leases: Sequence[Lease]) -> frozenset[str]:
+        """See `SessionStore.overtaken`."""
+        return await self._read(lambda connection: _overtaken(connection, leases))
+
+    async def session_ids(self, after: str = "", limit: int = 1_000) -> tuple[str, ...]:
+        """See `SessionStore.session_ids`."""
+        rows = await self._read(lambda connection: connection.execute(_IDS, (storable(after), limit)).fetchall())
+        return tuple(session_id for (session_id,) in rows)
+
+    async def count_sessions(self) -> int:
+        """See `SessionStore.count_sessions`."""
+        count: int = await self._read(lambda connection: connection.execute(_COUNT).fetchone()[0])
+        return count
+
+    async def prepare(self, stages: Sequence[Stage]) -> None:
+        """See `SessionStore.prepare`."""
+        first = tuple(stages)
+        await self._writer.run(lambda connection: None if _stages(connection) else _replace_stages(connection, first))
+
     async def stages(self) -> tuple[Stage, ...]:
         """See `SessionStore.stages`."""
         return await self._read(_stages)
@@ -225,7 +247,7 @@ def _create(connection: sqlite3.Connection, record: SessionRecord, owner: str, t
     def insert(it: SessionRecord) -> int:
         return connection.execute(_CREATE, (*_columns(it), it.session_id, owner, _ms(ttl_s))).rowcount
 
-    if not _mending(insert, record):
+    if not mending(insert, record):
         raise SessionExists("there is a session of this id")
     return Lease(record.session_id, owner, 1)
 
@@ -261,13 +283,19 @@ def _save(connection: sqlite3.Connection, record: SessionRecord, lease: Lease) -
         saved = connection.execute(_SAVE, filled).fetchall()
         return msgspec.structs.replace(it, version=saved[0][0]) if saved else None
 
-    return _mending(update, record) or _refuse_save(connection, record, lease)
+    return mending(update, record) or _refuse_save(connection, record, lease)
 
 
 def _refuse_save(connection: sqlite3.Connection, record: SessionRecord, lease: Lease) -> NoReturn:
     if connection.execute(_LEASE_TOKEN, (storable(record.session_id),)).fetchall() != [(lease.token,)]:
         raise LeaseLost("the session has another owner, or is gone")
     raise VersionConflict(f"the stored version is not {record.version}")
+
+
+def _overtaken(connection: sqlite3.Connection, leases: Sequence[Lease]) -> frozenset[str]:
+    asked = _encoder.encode([storable(lease.session_id) for lease in leases]).decode()
+    tokens = dict(connection.execute(_TOKENS, (asked,)).fetchall())
+    return frozenset(it.session_id for it in leases if tokens.get(storable(it.session_id)) != it.token)
 
 
 def _columns(record: SessionRecord) -> tuple[str, str | None, str, str, int, int]:
@@ -322,38 +350,8 @@ def _replace_stages(connection: sqlite3.Connection, stages: tuple[Stage, ...]) -
 
     connection.execute("DELETE FROM stages")
     for stage in stages:
-        _mending(insert, stage)
+        mending(insert, stage)
 
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-# --- text that UTF-8 cannot hold ---------------------------------------------------------------------------------
-
-
-def storable(value: V) -> V:
-    """Return the same value (a string or a record) with each lone surrogate in its texts replaced by U+FFFD.
-
-    Two that make a pair become the character that they stand for.
-    """
-    return msgspec.convert(_mended(msgspec.to_builtins(value)), type(value))
-
-
-def _mended(value: object) -> object:
-    match value:
-        case str():
-            return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        case dict():
-            return {_mended(key): _mended(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_mended(item) for item in value]
-    return value
-
-
-def _mending(write: Callable[[V], T], value: V) -> T:
-    """Call `write`, once more with a storable value if this one is not: the scan costs nothing where all is well."""
-    try:
-        return write(value)
-    except UnicodeEncodeError:
-        return write(storable(value))

@@ -5,10 +5,9 @@ The fixture yields an open, empty store and closes it afterwards.
 
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from types import NoneType
-from typing import TypeVar
 
 import msgspec
 import pytest
@@ -19,67 +18,25 @@ from protocols.ports import (
     LeaseLost,
     SessionExists,
     SessionStore,
-    StoreError,
     StoreUnavailable,
     VersionConflict,
 )
-from protocols.records import Interview, Lease, SessionRecord, Stage, TurnRecord
-
-T = TypeVar("T")
-TTL_S = 60.0
-
-
-def make_stage(stage_id: str = "trigger", order: int = 1, **changes: str) -> Stage:
-    stage = Stage(stage_id, "Trigger", "What starts it", "Know the trigger", order, "What starts it?")
-    return msgspec.structs.replace(stage, **changes)
-
-
-def make_record(session_id: str = "s1", messages: tuple[str, ...] = (), **interview: object) -> SessionRecord:
-    state = msgspec.structs.replace(Interview(stages=(make_stage(), make_stage("volume", 2))), **interview)
-    return SessionRecord(session_id, state, created_at_ms=1_700_000_000_000, updated_at_ms=1, messages=messages)
-
-
-def changed(record: SessionRecord, mark: str) -> SessionRecord:
-    return msgspec.structs.replace(record, messages=(f'"{mark}"',))
-
-
-def with_words(record: SessionRecord, text: str) -> SessionRecord:
-    turn = TurnRecord(turn=1, stage_id="trigger", source="text", text=text, said_at_ms=5)
-    interview = msgspec.structs.replace(record.interview, turns=(turn,))
-    return msgspec.structs.replace(record, interview=interview)
-
-
-async def started(store: SessionStore, session_id: str = "s1", owner: str = "a") -> tuple[SessionRecord, Lease]:
-    record = make_record(session_id)
-    return record, await store.create(record, owner, TTL_S)
-
-
-async def taken(store: SessionStore, owner: str, session_id: str = "s1", *, take_over: bool = True) -> Lease:
-    lease = await store.acquire(session_id, owner, TTL_S, take_over=take_over)
-    assert lease is not None
-    return lease
-
-
-async def stored(store: SessionStore, session_id: str = "s1") -> SessionRecord:
-    record = await store.load(session_id)
-    assert record is not None
-    return record
-
-
-async def at_once(calls: Iterable[Callable[[], Awaitable[T]]]) -> list[T | StoreError]:
-    """Make the calls at the same time; return what each returned or was refused with, in order."""
-    results: dict[int, T | StoreError] = {}
-
-    async def make(number: int, call: Callable[[], Awaitable[T]]) -> None:
-        try:
-            results[number] = await call()
-        except StoreError as error:
-            results[number] = error
-
-    async with trio.open_nursery() as nursery:
-        for number, call in enumerate(calls):
-            nursery.start_soon(make, number, call)
-    return [result for _, result in sorted(results.items())]
+from protocols.records import Lease, SessionRecord
+from tests.contracts.examples import (
+    NOBODY,
+    S1,
+    S2,
+    TTL_S,
+    at_once,
+    changed,
+    make_record,
+    make_stage,
+    object_id,
+    started,
+    stored,
+    taken,
+    with_words,
+)
 
 
 class StoreContract:
@@ -89,18 +46,18 @@ class StoreContract:
 
     async def test_a_created_session_is_loaded_as_it_was(self, store: SessionStore) -> None:
         record, lease = await started(store)
-        assert (await store.load("s1"), lease.session_id, lease.owner) == (record, "s1", "a")
+        assert (await store.load(S1), lease.session_id, lease.owner) == (record, S1, "a")
 
     async def test_a_session_is_created_once_at_version_0(self, store: SessionStore) -> None:
         record = make_record()
         await store.create(msgspec.structs.replace(record, version=7), "a", TTL_S)
         with pytest.raises(SessionExists):
             await store.create(changed(record, "other"), "b", TTL_S)
-        assert await store.load("s1") == record
+        assert await store.load(S1) == record
 
     async def test_a_missing_session_is_none(self, store: SessionStore) -> None:
-        assert await store.load("nobody") is None
-        assert await store.acquire("nobody", "a", TTL_S) is None
+        assert await store.load(NOBODY) is None
+        assert await store.acquire(NOBODY, "a", TTL_S) is None
 
     # --- save ---
 
@@ -120,14 +77,14 @@ class StoreContract:
         record, lease = await started(store)
         saved = await store.save(msgspec.structs.replace(record, messages=messages), lease)
         assert saved.messages == messages
-        assert await store.load("s1") == saved
+        assert await store.load(S1) == saved
 
     @pytest.mark.parametrize("text", ["", "Grüße, 世界 🎙", "nul \0 inside", "line\nbreak\u2028", '"{[\\'])
     async def test_words_come_back_unchanged(self, store: SessionStore, text: str) -> None:
         record, lease = await started(store)
         saved = await store.save(with_words(record, text), lease)
         assert saved.interview.turns[0].text == text
-        assert await store.load("s1") == saved
+        assert await store.load(S1) == saved
 
     async def test_facts_may_have_any_key(self, store: SessionStore) -> None:
         facts = {"a.b": {"$set": "x", "": "empty", "c.$.d": "y"}, "$where": {"é": "z"}}
@@ -142,7 +99,7 @@ class StoreContract:
         finished = msgspec.structs.replace(finished, created_at_ms=3, updated_at_ms=2**45)
         saved = await store.save(finished, lease)
         assert saved == msgspec.structs.replace(finished, version=1)
-        assert await store.load("s1") == saved
+        assert await store.load(S1) == saved
 
     @pytest.mark.parametrize("text", ["half \ud83d", "\udc00 first", "\ud800\ud800"])
     async def test_a_lone_surrogate_loses_no_save(self, store: SessionStore, text: str) -> None:
@@ -152,9 +109,9 @@ class StoreContract:
         expected = "".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in text)
         assert saved.interview.turns[0].text == expected
         assert saved.messages == (f'{{"t":"{expected}"}}',)
-        assert await store.load("s1") == saved
-        await store.create(with_words(make_record("s2"), text), "a", TTL_S)
-        assert (await stored(store, "s2")).interview == saved.interview
+        assert await store.load(S1) == saved
+        await store.create(with_words(make_record(S2), text), "a", TTL_S)
+        assert (await stored(store, S2)).interview == saved.interview
 
     async def test_an_escaped_lone_surrogate_loses_no_save(self, store: SessionStore) -> None:
         record, lease = await started(store)
@@ -166,7 +123,7 @@ class StoreContract:
         for version in range(1, 6):
             record = await store.save(changed(record, str(version)), lease)
             assert record.version == version
-        assert await store.load("s1") == record
+        assert await store.load(S1) == record
 
     async def test_another_version_is_a_conflict(self, store: SessionStore) -> None:
         record, lease = await started(store)
@@ -174,14 +131,14 @@ class StoreContract:
         for version in (0, 2):
             with pytest.raises(VersionConflict):
                 await store.save(msgspec.structs.replace(changed(record, "second"), version=version), lease)
-        assert await store.load("s1") == saved
+        assert await store.load(S1) == saved
 
     async def test_a_lease_serves_its_own_session_only(self, store: SessionStore) -> None:
-        record, _ = await started(store, "s1")
-        _, other = await started(store, "s2")
+        record, _ = await started(store, S1)
+        _, other = await started(store, S2)
         with pytest.raises(LeaseLost):
             await store.save(changed(record, "stolen"), other)
-        assert await store.load("s1") == record
+        assert await store.load(S1) == record
 
     # --- leases ---
 
@@ -199,8 +156,8 @@ class StoreContract:
             await store.renew(old, TTL_S)
         await store.release(old)
         with pytest.raises(LeaseHeld):
-            await store.acquire("s1", "c", TTL_S, take_over=False)
-        assert await store.load("s1") == record
+            await store.acquire(S1, "c", TTL_S, take_over=False)
+        assert await store.load(S1) == record
         assert (await store.save(changed(record, "fresh"), new)).version == 1
         with pytest.raises(LeaseLost):  # rather than the version's conflict, which is there too
             await store.save(changed(record, "stale"), old)
@@ -208,7 +165,7 @@ class StoreContract:
     async def test_a_lease_holds_until_it_expires(self, store: SessionStore) -> None:
         _, lease = await started(store)
         with pytest.raises(LeaseHeld):
-            await store.acquire("s1", "b", TTL_S, take_over=False)
+            await store.acquire(S1, "b", TTL_S, take_over=False)
         for owner in ("b", "b"):  # who comes again too late is a new owner
             await store.renew(lease, 0)
             newer = await taken(store, owner, take_over=False)
@@ -219,7 +176,7 @@ class StoreContract:
         lease = await store.create(make_record(), "a", 0)
         await store.renew(lease, TTL_S)
         with pytest.raises(LeaseHeld):
-            await store.acquire("s1", "b", TTL_S, take_over=False)
+            await store.acquire(S1, "b", TTL_S, take_over=False)
 
     async def test_an_owner_that_comes_again_keeps_its_token(self, store: SessionStore) -> None:
         record, lease = await started(store)
@@ -236,11 +193,36 @@ class StoreContract:
 
     async def test_a_lease_of_nothing_is_lost(self, store: SessionStore) -> None:
         with pytest.raises(LeaseLost):
-            await store.save(make_record("nobody"), Lease("nobody", "a", 1))
+            await store.save(make_record(NOBODY), Lease(NOBODY, "a", 1))
         with pytest.raises(LeaseLost):
-            await store.renew(Lease("nobody", "a", 1), TTL_S)
-        await store.release(Lease("nobody", "a", 1))
-        assert await store.load("nobody") is None
+            await store.renew(Lease(NOBODY, "a", 1), TTL_S)
+        await store.release(Lease(NOBODY, "a", 1))
+        assert await store.load(NOBODY) is None
+
+    async def test_of_many_leases_those_that_were_overtaken_are_named(self, store: SessionStore) -> None:
+        mine = [(await started(store, object_id(f"s{n}")))[1] for n in range(5)]
+        await taken(store, "b", object_id("s1"))
+        await store.release(mine[2])
+        await store.renew(mine[3], 0)
+        gone = Lease(NOBODY, "a", 1)
+        assert await store.overtaken([*mine, gone]) == {object_id("s1"), NOBODY}
+        assert await store.overtaken([]) == frozenset()
+        await taken(store, "b", object_id("s2"))
+        assert await store.overtaken(mine) == {object_id("s1"), object_id("s2")}
+
+    # --- all sessions ---
+
+    async def test_sessions_are_listed_by_their_ids_page_by_page(self, store: SessionStore) -> None:
+        assert (await store.session_ids(), await store.count_sessions()) == ((), 0)
+        ids = sorted(f"{n:024x}" for n in (1, 255, 2**60, 2**95, 2**96 - 1))
+        for session_id in reversed(ids):
+            await started(store, session_id)
+        assert await store.session_ids() == tuple(ids)
+        assert await store.session_ids(limit=2) == tuple(ids[:2])
+        assert await store.session_ids(ids[1], 2) == tuple(ids[2:4])
+        assert await store.session_ids(ids[-1]) == ()
+        assert await store.session_ids(NOBODY) == tuple(it for it in ids if it > NOBODY)
+        assert await store.count_sessions() == 5
 
     # --- at the same time ---
 
@@ -248,7 +230,7 @@ class StoreContract:
         results = await at_once(partial(store.create, make_record(), f"owner-{n}", TTL_S) for n in range(30))
         assert Counter(map(type, results)) == {Lease: 1, SessionExists: 29}
         with pytest.raises(LeaseHeld):
-            await store.acquire("s1", "later", TTL_S, take_over=False)
+            await store.acquire(S1, "later", TTL_S, take_over=False)
 
     async def test_of_thirty_racing_writers_one_wins_each_round(self, store: SessionStore) -> None:
         record, lease = await started(store)
@@ -257,7 +239,7 @@ class StoreContract:
             assert Counter(map(type, results)) == {SessionRecord: 1, VersionConflict: 29}
             [record] = [result for result in results if isinstance(result, SessionRecord)]
             assert record.version == version
-            assert await store.load("s1") == record
+            assert await store.load(S1) == record
 
     async def test_of_racing_owners_the_last_token_alone_saves(self, store: SessionStore) -> None:
         record, _ = await started(store)
@@ -268,14 +250,14 @@ class StoreContract:
         assert [type(result) for result in results_of_saves] == [LeaseLost] * 19 + [SessionRecord]
 
     async def test_two_hundred_sessions_save_at_once(self, store: SessionStore) -> None:
-        sessions = [await started(store, f"s{n}") for n in range(200)]
+        sessions = [await started(store, object_id(f"s{n}")) for n in range(200)]
         results = await at_once(partial(store.save, changed(it, it.session_id), lease) for it, lease in sessions)
         for (record, _), result in zip(sessions, results, strict=True):
             assert result == msgspec.structs.replace(changed(record, record.session_id), version=1)
             assert await store.load(record.session_id) == result
 
     async def test_a_refused_save_undoes_no_other(self, store: SessionStore) -> None:
-        sessions = [await started(store, f"s{n}") for n in range(21)]
+        sessions = [await started(store, object_id(f"s{n}")) for n in range(21)]
         for n in range(0, 21, 3):
             record, lease = sessions[n]
             sessions[n] = msgspec.structs.replace(record, version=9), lease
@@ -283,11 +265,11 @@ class StoreContract:
             sessions[n + 1] = record, msgspec.structs.replace(lease, token=lease.token + 1)
         results = await at_once(partial(store.save, changed(it, "saved"), lease) for it, lease in sessions)
         assert [type(result) for result in results] == [VersionConflict, LeaseLost, SessionRecord] * 7
-        assert [(await stored(store, f"s{n}")).version for n in range(21)] == [0, 0, 1] * 7
+        assert [(await stored(store, object_id(f"s{n}"))).version for n in range(21)] == [0, 0, 1] * 7
 
     @pytest.mark.parametrize("seed", range(3))
     async def test_a_cancelled_save_is_never_in_doubt(self, store: SessionStore, seed: int) -> None:
-        sessions = [await started(store, f"s{number}") for number in range(60)]
+        sessions = [await started(store, object_id(f"s{number}")) for number in range(60)]
         chance = random.Random(seed)
         returned: dict[str, int] = {}
         at_return: dict[str, SessionRecord | None] = {}
@@ -328,7 +310,7 @@ class StoreContract:
             await store.save(changed(record, "old"), lease)
         found = await stored(store)
         newer = await store.save(changed(found, "new"), await taken(store, "b"))
-        assert await store.load("s1") == newer
+        assert await store.load(S1) == newer
 
     # --- stages ---
 
@@ -340,7 +322,7 @@ class StoreContract:
 
     async def test_a_stage_comes_back_unchanged(self, store: SessionStore) -> None:
         stage = make_stage("ä.$", 3, name="Grüße", goal="nul \0", description="", opening="世界?")
-        stage = msgspec.structs.replace(stage, max_follow_ups=0, follow_ups=("One?", "Two?"))
+        stage = msgspec.structs.replace(stage, max_follow_ups=0, follow_ups=("One?", "Two?"), imposed_at_ms=7)
         await store.replace_stages([stage])
         assert await store.stages() == (stage,)
 
@@ -362,10 +344,18 @@ class StoreContract:
         seen = await at_once([*calls, *[store.stages] * 20])
         assert set(seen[10:]) <= set(sets)
 
+    async def test_stages_are_seeded_once(self, store: SessionStore) -> None:
+        defaults = (make_stage("a", 1), make_stage("b", 2))
+        await at_once([partial(store.prepare, defaults)] * 3)
+        assert await store.stages() == defaults
+        await store.replace_stages([make_stage("own", 1)])
+        await store.prepare(defaults)
+        assert await store.stages() == (make_stage("own", 1),)
+
     async def test_a_running_session_keeps_its_stages(self, store: SessionStore) -> None:
         record, _ = await started(store)
         await store.replace_stages([make_stage("other", 1)])
-        assert await store.load("s1") == record
+        assert await store.load(S1) == record
 
     # --- the end ---
 
@@ -373,12 +363,16 @@ class StoreContract:
         record, lease = await started(store)
         await at_once([store.close, store.close])
         calls: list[Callable[[], Awaitable[object]]] = [
-            partial(store.create, make_record("s2"), "a", TTL_S),
-            partial(store.acquire, "s1", "a", TTL_S),
+            partial(store.create, make_record(S2), "a", TTL_S),
+            partial(store.acquire, S1, "a", TTL_S),
             partial(store.renew, lease, TTL_S),
             partial(store.release, lease),
-            partial(store.load, "s1"),
+            partial(store.load, S1),
             partial(store.save, record, lease),
+            partial(store.overtaken, []),
+            store.session_ids,
+            store.count_sessions,
+            partial(store.prepare, []),
             store.stages,
             partial(store.replace_stages, []),
         ]
@@ -389,10 +383,10 @@ class StoreContract:
             scope.cancel()
             await store.close()
         with pytest.raises(StoreUnavailable):
-            await store.load("s1")
+            await store.load(S1)
 
     async def test_what_was_saving_when_it_closed_is_known(self, store: SessionStore) -> None:
-        sessions = [await started(store, f"s{n}") for n in range(20)]
+        sessions = [await started(store, object_id(f"s{n}")) for n in range(20)]
         saves = [partial(store.save, changed(it, "saved"), lease) for it, lease in sessions]
         calls: list[Callable[[], Awaitable[object]]] = [*saves[:10], store.close, *saves[10:]]
         results = await at_once(calls)

@@ -8,7 +8,8 @@ import trio.testing
 
 from evaa.storage.memory import MemoryStore
 from protocols.ports import LeaseHeld, StoreUnavailable
-from tests.contracts.store_contract import StoreContract, changed, make_record, started, stored, taken
+from tests.contracts.examples import S1, changed, make_record, started, stored, taken
+from tests.contracts.store_contract import StoreContract
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ async def test_a_lease_expires_on_trios_clock(store: MemoryStore, autojump_clock
     await store.create(make_record(), "a", 10)
     await trio.sleep(9.999)
     with pytest.raises(LeaseHeld):
-        await store.acquire("s1", "b", 10, take_over=False)
+        await store.acquire(S1, "b", 10, take_over=False)
     await trio.sleep(0.001)
     await taken(store, "b", take_over=False)
 
@@ -45,7 +46,7 @@ async def test_calls_fail_as_often_as_asked(store: MemoryStore) -> None:
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
             await store.save(changed(record, "lost"), lease)
-    assert await store.load("s1") == record
+    assert await store.load(S1) == record
     assert (await store.save(record, lease)).version == 1
     assert store.saves == 1
 
@@ -62,7 +63,7 @@ async def test_it_can_be_away_and_come_back(store: MemoryStore) -> None:
     record, lease = await started(store)
     store.unavailable = True
     with pytest.raises(StoreUnavailable):
-        await store.load("s1")
+        await store.load(S1)
     with pytest.raises(StoreUnavailable):
         await store.save(record, lease)
     store.unavailable = False

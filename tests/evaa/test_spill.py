@@ -15,7 +15,7 @@ from evaa.storage.memory import MemoryStore
 from evaa.storage.spill import Replayed, SpillEntry, SpillFile
 from evaa.storage.sqlite import open_sqlite_store
 from protocols.records import Lease, SessionRecord
-from tests.contracts.store_contract import TTL_S, changed, make_record, started, stored, taken, with_words
+from tests.contracts.examples import S1, TTL_S, changed, make_record, started, stored, taken, with_words
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def test_no_file_is_an_empty_file(spill: SpillFile, store: MemoryStore) ->
 
 
 async def test_entries_come_back_in_order(spill: SpillFile) -> None:
-    record, lease = with_words(make_record("s1", ('{"a":"\\n"}',)), "Grüße \n\0 🎙"), Lease("s1", "a", 3)
+    record, lease = with_words(make_record(S1, ('{"a":"\\n"}',)), "Grüße \n\0 🎙"), Lease(S1, "a", 3)
     await spill.append(record, lease)
     await spill.append(make_record("s2"), None)
     assert await spill.entries() == (SpillEntry(record, lease), SpillEntry(make_record("s2"), None))
@@ -123,11 +123,11 @@ async def test_a_torn_file_keeps_every_whole_line(cut: float, garbage: bytes) ->
 
 
 async def test_a_torn_last_line_is_set_aside(spill: SpillFile, store: MemoryStore) -> None:
-    await spill.append(make_record("s1"), None)
+    await spill.append(make_record(S1), None)
     await spill.append(make_record("s2"), None)
     spill.path.write_bytes(spill.path.read_bytes()[:-20])
     await spill.append(make_record("s3"), None)
-    assert [entry.record.session_id for entry in await spill.entries()] == ["s1", "s3"]
+    assert [entry.record.session_id for entry in await spill.entries()] == [S1, "s3"]
     assert await replayed(spill, store) == Replayed(created=2, torn=1)
     assert spill.rejected_path.read_bytes().startswith(b'\n{"record":{"sessionId":"s2"')
 
@@ -280,6 +280,6 @@ async def test_into_sqlite_after_a_restart(spill: SpillFile, tmp_path: Path) -> 
     again = await open_sqlite_store(tmp_path / "evaa.sqlite3")
     await taken(again, "b", "s2")
     assert await SpillFile(spill.path).replay(again, "c", TTL_S) == Replayed(saved=1, created=1, rejected=1)
-    found: list[SessionRecord] = [await stored(again, name) for name in ("s1", "s2", "s3")]
+    found: list[SessionRecord] = [await stored(again, name) for name in (S1, "s2", "s3")]
     assert [it.messages for it in found] == [('"unsaved"',), (), ()]
     await again.close()

@@ -20,7 +20,18 @@ from evaa.storage import writer
 from evaa.storage.sqlite import SqliteStore, open_sqlite_store
 from protocols.ports import LeaseHeld, LeaseLost, RecordTooLarge, StoreError, StoreUnavailable, VersionConflict
 from protocols.records import Lease, SessionRecord
-from tests.contracts.store_contract import TTL_S, at_once, changed, make_record, make_stage, started, stored, taken
+from tests.contracts.examples import (
+    S1,
+    TTL_S,
+    at_once,
+    changed,
+    make_record,
+    make_stage,
+    object_id,
+    started,
+    stored,
+    taken,
+)
 
 T = TypeVar("T")
 
@@ -106,22 +117,23 @@ async def test_reopening_finds_everything(path: Path) -> None:
     await store.close()
 
     again = await open_sqlite_store(path)
-    assert await again.load("s1") == saved
+    assert await again.load(S1) == saved
     assert await again.stages() == (make_stage(),)
     with pytest.raises(LeaseHeld):
-        await again.acquire("s1", "b", TTL_S, take_over=False)
+        await again.acquire(S1, "b", TTL_S, take_over=False)
     assert (await again.save(changed(saved, "more"), lease)).version == 2
     await again.close()
 
 
 async def test_the_tables_can_be_read_with_any_tool(store: SqliteStore, path: Path) -> None:
     record, lease = await started(store)
+    stage_id = object_id("trigger")
     await store.save(msgspec.structs.replace(record, messages=('{"kind":"request"}', '{"kind":"response"}')), lease)
     query = """SELECT json_array_length(messages), json_extract(messages, '$[1].kind'), current_stage_id, status,
         json_extract(interview, '$.stages[0].stageId'), created_at, version, lease_owner FROM memories"""
     with closing(sqlite3.connect(path)) as other:
         assert other.execute(query).fetchall() == [
-            (2, "response", "trigger", "interviewing", "trigger", record.created_at_ms, 1, "a")
+            (2, "response", stage_id, "interviewing", stage_id, record.created_at_ms, 1, "a")
         ]
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
@@ -172,7 +184,7 @@ async def test_a_row_that_cannot_be_read_is_an_error_without_its_text(store: Sql
     with closing(sqlite3.connect(path)) as other, other:
         other.execute("""UPDATE memories SET interview = '{"secret words": '""")
     with pytest.raises(StoreError) as caught:
-        await store.load("s1")
+        await store.load(S1)
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -184,14 +196,14 @@ async def test_leases_hold_between_two_stores(store: SqliteStore, path: Path) ->
     other = await open_sqlite_store(path)
     record, old = await started(store)
     with pytest.raises(LeaseHeld):
-        await other.acquire("s1", "b", TTL_S, take_over=False)
+        await other.acquire(S1, "b", TTL_S, take_over=False)
     new = await taken(other, "b")
     saved = await other.save(changed(record, "new"), new)
     with pytest.raises(LeaseLost):
         await store.save(changed(record, "old"), old)
     with pytest.raises(LeaseLost):
         await store.renew(old, TTL_S)
-    assert await store.load("s1") == saved
+    assert await store.load(S1) == saved
     await other.close()
 
 
@@ -223,7 +235,7 @@ async def test_reading_waits_for_no_writer(store: SqliteStore, path: Path) -> No
         with locked(path):
             nursery.start_soon(store.save, changed(record, "saved"), lease)
             await trio.testing.wait_all_tasks_blocked()
-            assert await store.load("s1") == record
+            assert await store.load(S1) == record
 
 
 async def test_more_writers_than_there_is_room_for(store: SqliteStore, path: Path) -> None:
@@ -243,7 +255,7 @@ async def test_a_cancelled_caller_that_was_not_accepted_has_written_nothing(stor
                 scope.cancel()
                 await store.save(changed(record, "never"), lease)
             assert scope.cancelled_caught
-    assert await store.load("s1") == record
+    assert await store.load(S1) == record
 
 
 async def test_an_accepted_save_outlives_its_cancellation(store: SqliteStore, path: Path) -> None:
@@ -273,7 +285,7 @@ async def test_a_lock_that_lasts_is_unavailability(path: Path) -> None:
     record, lease = await started(store)
     with locked(path), pytest.raises(StoreUnavailable, match="SQLITE_BUSY"):
         await store.save(changed(record, "lost"), lease)
-    assert await store.load("s1") == record
+    assert await store.load(S1) == record
     assert (await store.save(changed(record, "saved"), lease)).version == 1
     await store.close()
 
@@ -329,7 +341,7 @@ async def test_a_full_disk_fails_the_save_that_needs_the_room(faulty: type[Fault
     large = msgspec.structs.replace(record, messages=(f'"{"x" * 100_000}"',))
     with pytest.raises(StoreUnavailable, match="SQLITE_FULL"):
         await store.save(large, lease)
-    assert await store.load("s1") == record
+    assert await store.load(S1) == record
     saved = await store.save(changed(record, "small"), lease)
     writing.execute("PRAGMA max_page_count = 1000000")
     assert (await store.save(msgspec.structs.replace(large, version=saved.version), lease)).version == 2

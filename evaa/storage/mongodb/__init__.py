@@ -1,0 +1,1 @@
+"""The MongoDB session store: ODMantic for the models, indexes and reads; Motor's collections for the writes."""

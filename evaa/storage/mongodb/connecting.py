@@ -1,0 +1,47 @@
+"""How EVAA connects to MongoDB: the address is checked, the client's time-outs and write concern are set."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.errors import ConfigurationError, InvalidName, InvalidURI
+
+from evaa.asyncio_bridge import Bridge
+from evaa.storage.mongodb.store import MongoStore
+from protocols.ports import StoreError
+
+_OPTIONS: dict[str, Any] = {
+    "timeoutMS": 5_000,  # without it, a server that falls silent hangs a call for ever
+    "serverSelectionTimeoutMS": 2_000,
+    "w": "majority",  # else a failover may forget a save that was acknowledged, or who the owner is
+    "journal": True,
+    "appname": "evaa",
+}
+"""What EVAA relies on. The address may say otherwise."""
+
+
+async def open_mongo_store(bridge: Bridge, uri: str, database: str) -> MongoStore:
+    """Return the store; `close` gives its connections and threads back.
+
+    It connects when it is first used, so the server may be away. Raises `StoreError` for an address that is none.
+    """
+
+    async def make() -> MongoStore:
+        client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(uri, **_options_besides(uri))
+        return MongoStore(bridge, client, database)
+
+    try:
+        return await bridge.call(make)
+    except (InvalidURI, ConfigurationError, InvalidName, ValueError, TypeError) as error:
+        # Without the driver's message, which may quote the password.
+        raise StoreError(
+            f"MONGODB_URI or EVAA_MONGODB_DATABASE is wrong ({type(error).__name__}): the address must look like"
+            " mongodb://user:password@host:27017/?replicaSet=name, special characters in the password as %XX,"
+            " and a database's name has no spaces and none of /\\.\"$"
+        ) from None
+
+
+def _options_besides(uri: str) -> dict[str, Any]:
+    """Our options but for those that the address sets itself."""
+    given = {option.partition("=")[0].lower() for option in urlsplit(uri).query.split("&")}
+    return {name: value for name, value in _OPTIONS.items() if name.lower() not in given}
