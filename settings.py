@@ -16,11 +16,12 @@ _OTHER_NAMES = {
     "groq_api_key": "GROQ_API_KEY",
     "groq_base_url": "GROQ_BASE_URL",
     "deepgram_api_key": "DEEPGRAM_API_KEY",
+    "mongodb_uri": "MONGODB_URI",
 }
+_SECRET = {"groq_api_key", "deepgram_api_key", "mongodb_uri"}
 
 _NOT_YET = {
     "EVAA_AUTH_SECRET": "tokens are not checked yet; unset it, and let a proxy in front of EVAA authenticate",
-    "MONGODB_URI": "MongoDB is not supported yet; unset it to use SQLite",
 }
 
 
@@ -117,10 +118,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stt_idle_s: Annotated[
         Seconds, Meta(description="a provider connection without audio is closed after so long; it is opened again")
     ] = 30.0
+    store: Annotated[
+        str,
+        Meta(
+            description="auto, mongodb, sqlite, or package.module:factory; auto is mongodb if MONGODB_URI is set",
+            pattern=r"^(auto|mongodb|sqlite|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        ),
+    ] = "auto"
+    mongodb_uri: Annotated[
+        str,
+        Meta(
+            description="MongoDB's address: mongodb://user:password@host:27017/?replicaSet=name, or mongodb+srv://...",
+            pattern=r"^(mongodb(\+srv)?://\S+)?$",
+        ),
+    ] = ""
+    mongodb_database: Annotated[
+        str,
+        Meta(description="MongoDB's database; at most 63 bytes", pattern=r"^[^\s/\\.\"$*<>:|?\x00]{1,63}$"),
+    ] = "evaa"
     sqlite_path: Annotated[str, Meta(description="the embedded store's file", min_length=1)] = "evaa.sqlite3"
     spill_path: Annotated[
         str,
-        Meta(description="what could not be saved before the end; one file a process", min_length=1),
+        Meta(description="what could not be saved before the end; processes of one host may share it", min_length=1),
     ] = "evaa.spill.jsonl"
     max_sessions: Annotated[int, Meta(description="connections served at once", ge=1, le=1_000_000)] = 1_000
     allowed_origins: Annotated[
@@ -159,6 +178,8 @@ def load_settings(environment: Mapping[str, str] | None = None, env_file: Path =
         raise SettingsRefused("EVAA_LLM is groq, but GROQ_API_KEY is not set.")
     if settings.stt == "deepgram" and not settings.deepgram_api_key:
         raise SettingsRefused("EVAA_STT is deepgram, but DEEPGRAM_API_KEY is not set.")
+    if settings.store == "mongodb" and not settings.mongodb_uri:
+        raise SettingsRefused("EVAA_STORE is mongodb, but MONGODB_URI is not set.")
     if 0 < settings.deepgram_eager_eot_threshold < MIN_EAGER_THRESHOLD:
         raise SettingsRefused(
             f"EVAA_DEEPGRAM_EAGER_EOT_THRESHOLD is wrong: it must be 0, or from {MIN_EAGER_THRESHOLD} to 0.9."
@@ -182,7 +203,7 @@ def _convert(text: str, field: msgspec.structs.FieldInfo) -> object:
     try:
         return msgspec.convert(text, field.type, strict=False)
     except msgspec.ValidationError as error:
-        shown = "" if "key" in field.name else f" {text!r}"
+        shown = "" if field.name in _SECRET else f" {text!r}"
         raise SettingsRefused(f"{variable(field.name)}{shown} is wrong: {error} ({_meaning(field)}).") from None
 
 

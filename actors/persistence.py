@@ -4,6 +4,7 @@ import random
 from typing import Protocol
 
 import msgspec
+import outcome
 import structlog
 import trio
 
@@ -11,18 +12,24 @@ from actors.supervisor import TAKEN_OVER, EndSession
 from evaa.storage.spill import Replayed
 from protocols.frontend import CloseCode
 from protocols.messages import Message, Save, Saved, StoreTroubled
-from protocols.ports import LeaseLost, SessionStore, StoreError, StoreUnavailable
+from protocols.ports import LeaseLost, RecordTooLarge, SessionStore, StoreError, StoreUnavailable
 from protocols.records import Lease, SessionRecord
+
+TOO_LARGE = "the session is too large to be stored"
 
 
 class PersistenceLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the lease lasts, how saves are retried, and how long a session's end may wait for the store (s)."""
+    """How long the lease lasts, how saves are retried, and how long a session's end may wait for the store (s).
+
+    A save that takes longer than `slow_after_s` is told to the client as a store that is away.
+    """
 
     lease_ttl_s: float = 15.0
     renew_every_s: float = 5.0
     first_back_off_s: float = 0.1
     max_back_off_s: float = 5.0
     last_save_s: float = 2.0
+    slow_after_s: float = 2.0
 
 
 class Spill(Protocol):
@@ -137,13 +144,28 @@ class Persistence:
     async def _save_latest(self) -> None:
         begun = trio.current_time()
         try:
-            revision = await self._save_once()
+            revision = (await self._save_watched()).unwrap()
         except LeaseLost:
             raise EndSession(CloseCode.TAKEN_OVER, TAKEN_OVER) from None
+        except RecordTooLarge:
+            raise EndSession(CloseCode.SESSION_FAILED, TOO_LARGE) from None
         if self._is_troubled:
             self._is_troubled = False
             self._log.info("store.recovered")
         await self._tell(Saved(revision, trio.current_time() - begun))
+
+    async def _save_watched(self) -> outcome.Outcome[int]:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._tell_if_slow)
+            saved = await outcome.acapture(self._save_once)
+            nursery.cancel_scope.cancel()
+        return saved
+
+    async def _tell_if_slow(self) -> None:
+        await trio.sleep(self._limits.slow_after_s)
+        self._log.warning("store.slow", after_s=self._limits.slow_after_s)
+        self._is_troubled = True
+        await self._tell(StoreTroubled())
 
     async def _save_once(self) -> int:
         """Save the newest state, however many came since the last save; return its revision."""

@@ -12,6 +12,7 @@ from trio_websocket import WebSocketConnection, WebSocketRequest, wrap_server_st
 from actors.connection import Binding, Connection, ConnectionLimits, receive_binding
 from actors.polite_stream import PoliteStream
 from actors.session import Services, Session, SessionLimits
+from actors.store_watch import StoreWatch
 from actors.supervisor import GOING_AWAY, TAKEN_OVER, EndSession, contain
 from evaa.lean_websocket import make_lean
 from evaa.steady_stream import SteadyStream
@@ -67,6 +68,7 @@ class Server:
         self._live: dict[str, Session] = {}
         self._connections: set[trio.CancelScope] = set()
         self._unbound: set[trio.CancelScope] = set()
+        self._watch = StoreWatch(services.store, self._live)
         self._is_draining = False
         self._hurried = trio.Event()
         self._empty = trio.Event()
@@ -77,6 +79,11 @@ class Server:
         """How many connections are open."""
         return len(self._connections)
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the process is not ready to serve; None if it is. It serves in any case."""
+        return self._watch.trouble
+
     async def serve(
         self,
         listeners: list[trio.SocketListener],
@@ -86,6 +93,7 @@ class Server:
         """Serve the listeners until cancelled; an error of one connection ends that connection only."""
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(trio.serve_listeners, self._serve_socket, listeners, handler_nursery=nursery))
+            nursery.start_soon(self._watch.run)
             task_status.started()
 
     async def drain(self) -> None:

@@ -1,5 +1,6 @@
 """One connected session: its mailboxes, its actors, their order."""
 
+import contextlib
 import time
 from collections import deque
 from functools import lru_cache, partial
@@ -20,9 +21,9 @@ from evaa.interview.engine import TurnEngine
 from evaa.interview.exchange import exchange
 from evaa.interview.stages import default_stages
 from protocols.frontend import CloseCode, ErrorFrame, FrameRefused, GoingAway
-from protocols.messages import Effect, Message, Send
-from protocols.ports import Interviewer, SessionExists, SessionStore, SpeechToText, StoreUnavailable
-from protocols.records import Interview, Lease, SessionRecord
+from protocols.messages import Effect, Message, Send, StagesStored
+from protocols.ports import Interviewer, SessionExists, SessionStore, SpeechToText, StoreError, StoreUnavailable
+from protocols.records import Interview, Lease, SessionRecord, Stage
 
 MAILBOX_MESSAGES = 64
 RECONNECT_AFTER_MS = 1_000
@@ -81,10 +82,23 @@ class Session:
         )
         self._slot: SaveSlot
         self._lease: Lease | None = None
+        self._told_stages: tuple[Stage, ...] = ()
         self._is_resumed = False
         self._has_greeted = False
         self._is_draining = False
         self._log = structlog.get_logger(session_id=self._session_id)
+
+    @property
+    def lease(self) -> Lease | None:
+        """What the session is owned by; None until it is loaded."""
+        return self._lease
+
+    def tell_stages(self, stages: tuple[Stage, ...]) -> None:
+        """Tell the agent which stages are stored, if it does not know. Returns at once; may be repeated."""
+        if self._lease is not None and stages is not self._told_stages:
+            with contextlib.suppress(trio.WouldBlock):
+                self._to_agent.send_nowait(StagesStored(stages))
+                self._told_stages = stages
 
     def end(self, code: int, reason: str) -> None:
         """End the session; what was said is saved. Returns at once."""
@@ -131,6 +145,9 @@ class Session:
                 record = await self._open_record()
         except trio.TooSlowError:
             return EndSession(CloseCode.OVERLOADED, "the store cannot be reached; try again later")
+        except StoreError as error:
+            self._log.error("store.refused", reason=str(error))
+            return EndSession(CloseCode.SESSION_FAILED, "the session cannot be loaded")
         except EndSession as end:
             return end
         self._slot = SaveSlot(record)
@@ -175,7 +192,7 @@ class Session:
             if self._lease is not None and (record := await store.load(self._session_id)) is not None:
                 self._is_resumed = True
                 return record
-            stages = await store.stages() or default_stages()
+            stages = await self._read_stages() or default_stages()
             now_ms = time.time_ns() // 1_000_000
             opening = exchange("", stages[0].opening)
             record = SessionRecord(self._session_id, Interview(stages), now_ms, now_ms, messages=opening)
@@ -184,6 +201,15 @@ class Session:
             except SessionExists:
                 continue  # another process was faster
             return record
+
+    async def _read_stages(self) -> tuple[Stage, ...]:
+        try:
+            return await self._services.store.stages()
+        except StoreUnavailable:
+            raise
+        except StoreError as error:  # people edit them in the database; an interview is better than none
+            self._log.error("stages.unreadable", reason=str(error))
+            return ()
 
     def _children(self) -> list[ChildSpec]:
         # Each is built when it starts: by then the slot and the lease are there.

@@ -23,7 +23,7 @@ MAX_CALLBACKS_TOGETHER = 64
 """Callbacks of asyncio's that run before the rest of the server has its turn."""
 
 MAX_THREADS = 40
-"""Threads that asyncio code may use at once."""
+"""Threads that asyncio code may use at once, and as many again for libraries with an executor of their own."""
 
 _log = structlog.get_logger(actor="asyncio")
 
@@ -94,11 +94,13 @@ def _use_trio_threads(loop: trio_asyncio.TrioEventLoop) -> None:
     trio-asyncio refuses any other executor. With trio's threads a cancelled call is waited for, so that the outcome
     of a write is never in doubt; with the library's own pool it would land later, over newer data.
     """
-    threads = trio_asyncio.TrioExecutor(limiter=trio.CapacityLimiter(MAX_THREADS))
+    own = trio_asyncio.TrioExecutor(limiter=trio.CapacityLimiter(MAX_THREADS))
+    # Apart from the others: a database that stalls must not hold up an interviewer that wants a thread.
+    librarys = trio_asyncio.TrioExecutor(limiter=trio.CapacityLimiter(MAX_THREADS))
     run_in_executor = loop.run_in_executor
 
     def run_on_trio_threads(executor: Executor | None, function: Callable[..., _T], *args: Any) -> Awaitable[_T]:
-        chosen = executor if isinstance(executor, trio_asyncio.TrioExecutor) else threads
+        chosen = executor if isinstance(executor, trio_asyncio.TrioExecutor) else own if executor is None else librarys
         future: Awaitable[_T] = run_in_executor(chosen, function, *args)
         return future
 

@@ -7,7 +7,7 @@ import msgspec
 
 from protocols.frontend import ServerFrame
 from protocols.ports import Answer, TurnBrief
-from protocols.records import SessionRecord, Source
+from protocols.records import SessionRecord, Source, Stage
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -125,6 +125,15 @@ class ReplyWritten(Message, frozen=True, gc=False):
 
     turn: int
     at: float
+
+
+# --- to the agent, from the server ------------------------------------------------------------------------------
+
+
+class StagesStored(Message, frozen=True, gc=False):
+    """These are the stages that new sessions begin with; some may have been imposed on running ones."""
+
+    stages: tuple[Stage, ...]
 
 
 # --- to the agent, from persistence -----------------------------------------------------------------------------

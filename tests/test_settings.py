@@ -64,6 +64,9 @@ def test_every_setting_is_taken_from_its_variable(env_file: Path) -> None:
         "EVAA_STT_LANGUAGE": "de-AT",
         "EVAA_STT_KEYTERMS": "n8n, DATEV",
         "EVAA_STT_IDLE_S": "12.5",
+        "EVAA_STORE": "our.module:make",
+        "MONGODB_URI": f"mongodb+srv://user:{KEY}@host/?replicaSet=rs",
+        "EVAA_MONGODB_DATABASE": "other",
         "EVAA_SQLITE_PATH": "a b.sqlite3",
         "EVAA_SPILL_PATH": "s.jsonl",
         "EVAA_MAX_SESSIONS": "1",
@@ -198,12 +201,26 @@ def test_eager_ends_can_be_turned_off(env_file: Path) -> None:
     assert load_settings({"EVAA_DEEPGRAM_EAGER_EOT_THRESHOLD": "0"}, env_file).deepgram_eager_eot_threshold == 0
 
 
-@pytest.mark.parametrize("name", ["EVAA_AUTH_SECRET", "MONGODB_URI"])
+@pytest.mark.parametrize("name", ["EVAA_AUTH_SECRET"])
 def test_what_is_not_there_yet_is_refused_without_its_value(env_file: Path, name: str) -> None:
     message = refusal({name: f"mongodb://user:{KEY}@host"}, env_file)
     assert message.startswith(f"{name} is set, but ")
     assert "unset it" in message
     assert load_settings({name: ""}, env_file) == Settings()
+
+
+@pytest.mark.parametrize("wrong", [f"host:{KEY}", f"http://u:{KEY}@h", f"mongodb://u:{KEY}@h /", "mongodb://"])
+def test_an_address_that_is_not_mongodbs_is_refused_without_being_shown(env_file: Path, wrong: str) -> None:
+    assert refusal({"MONGODB_URI": wrong}, env_file).startswith("MONGODB_URI is wrong: ")
+
+
+@pytest.mark.parametrize("wrong", ["a b", "a/b", "a.b", "$a", "x" * 64])
+def test_a_name_that_no_database_can_have_is_refused(env_file: Path, wrong: str) -> None:
+    assert refusal({"EVAA_MONGODB_DATABASE": wrong}, env_file).startswith("EVAA_MONGODB_DATABASE ")
+
+
+def test_mongodb_without_an_address_is_refused(env_file: Path) -> None:
+    assert refusal({"EVAA_STORE": "mongodb"}, env_file) == "EVAA_STORE is mongodb, but MONGODB_URI is not set."
 
 
 def test_a_file_that_cannot_be_read_is_refused(env_file: Path) -> None:

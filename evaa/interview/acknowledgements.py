@@ -5,6 +5,9 @@ from collections import deque
 from protocols.messages import Saved
 from protocols.records import TurnRecord
 
+MAX_UNSAVED = 100
+"""Utterances that may wait for the store; while it is away for longer, further ones are refused."""
+
 
 class Acknowledgements:
     """Utterances that are acknowledged as soon as the revision that holds them is durable, in their order.
@@ -17,6 +20,11 @@ class Acknowledgements:
         self.store_s: float | None = None
         self._waiting: deque[tuple[int, TurnRecord]] = deque()
         self._unsure_until = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many wait for the store that no more can be kept."""
+        return len(self._waiting) >= MAX_UNSAVED
 
     @property
     def is_unsure(self) -> bool:

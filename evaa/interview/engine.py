@@ -25,6 +25,7 @@ import msgspec
 from evaa.interview import reducer, views
 from evaa.interview.acknowledgements import Acknowledgements
 from evaa.interview.exchange import exchange
+from evaa.interview.imposed import with_imposed
 from evaa.interview.turn import LiveTurn, completed
 from protocols.frontend import Delta, ErrorCode, ErrorFrame, ServerFrame, Transcript, TurnCancelled, WarningFrame
 from protocols.messages import (
@@ -47,18 +48,20 @@ from protocols.messages import (
     Save,
     Saved,
     Send,
+    StagesStored,
     StopAsking,
     StoreTroubled,
     Withdraw,
 )
 from protocols.ports import Answer, TurnBrief
-from protocols.records import Interview, SessionRecord, TurnRecord
+from protocols.records import Interview, SessionRecord, Stage, TurnRecord
 
 MAX_WAITING = 16
 """Utterances that may wait while a reply is leaving; one more is refused."""
 
 AFTERWARDS = "Our interview is complete, and what you told me is saved."
 NOT_ACKNOWLEDGED = "The store cannot be reached: what you say now is answered but not safely kept until it is back"
+NO_MORE_KEPT = "The store has been away for so long that nothing more can be kept; say it again when it is back"
 
 
 class TurnEngine:
@@ -181,6 +184,8 @@ class TurnEngine:
                 self._send(views.ready(self.record, resumed=self._is_resumed, replay=replay))
             case StoreTroubled():
                 self._on_store_troubled()
+            case StagesStored(stages):
+                self._on_stages(stages)
         return self._drain()
 
     # --- the user speaks ----------------------------------------------------------------------------------------
@@ -191,6 +196,8 @@ class TurnEngine:
             self._ask_again_if_failed(said.client_id, heard_at=said.at)
         elif len(self._waiting) == MAX_WAITING:
             self._refuse("rate_limited", "Too many prompts at once; wait for the reply")
+        elif self._acknowledgements.is_full:
+            self._refuse("storage_unavailable", NO_MORE_KEPT)
         else:
             if said.source == "voice":
                 self._send(Transcript(text=said.text, final=True, turn=self._next_turn))
@@ -377,6 +384,12 @@ class TurnEngine:
             self._acknowledgements.store_troubled = True
             self._refuse("storage_unavailable", NOT_ACKNOWLEDGED)
         self._send_reply_when_acknowledged()
+
+    def _on_stages(self, stages: tuple[Stage, ...]) -> None:
+        interview = with_imposed(self.record.interview, stages)
+        if interview is not self.record.interview:
+            self._change(interview=interview)
+            self._save()
 
     # --- helpers ------------------------------------------------------------------------------------------------
 

@@ -20,18 +20,8 @@ from evaa.storage import writer
 from evaa.storage.sqlite import SqliteStore, open_sqlite_store
 from protocols.ports import LeaseHeld, LeaseLost, RecordTooLarge, StoreError, StoreUnavailable, VersionConflict
 from protocols.records import Lease, SessionRecord
-from tests.contracts.examples import (
-    S1,
-    TTL_S,
-    at_once,
-    changed,
-    make_record,
-    make_stage,
-    object_id,
-    started,
-    stored,
-    taken,
-)
+from tests.contracts import examples
+from tests.contracts.examples import S1, TTL_S, at_once, changed, make_record, make_stage, started, stored, taken
 
 T = TypeVar("T")
 
@@ -127,7 +117,7 @@ async def test_reopening_finds_everything(path: Path) -> None:
 
 async def test_the_tables_can_be_read_with_any_tool(store: SqliteStore, path: Path) -> None:
     record, lease = await started(store)
-    stage_id = object_id("trigger")
+    stage_id = examples.object_id("trigger")
     await store.save(msgspec.structs.replace(record, messages=('{"kind":"request"}', '{"kind":"response"}')), lease)
     query = """SELECT json_array_length(messages), json_extract(messages, '$[1].kind'), current_stage_id, status,
         json_extract(interview, '$.stages[0].stageId'), created_at, version, lease_owner FROM memories"""
