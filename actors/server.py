@@ -93,8 +93,12 @@ class Server:
         """Serve the listeners until cancelled; an error of one connection ends that connection only."""
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(trio.serve_listeners, self._serve_socket, listeners, handler_nursery=nursery))
-            nursery.start_soon(self._watch.run)
+            nursery.start_soon(self.watch_store)
             task_status.started()
+
+    async def watch_store(self) -> None:
+        """Prepare the store, and see what other processes do in it, until cancelled. `serve` does it, too."""
+        await self._watch.run()
 
     async def drain(self) -> None:
         """Take no more sessions, let live turns finish, save everything, close with 1001. Bounded.

@@ -5,8 +5,12 @@ line, and is set aside with what was overtaken in `<path>.rejected`: nothing is 
 operator. The file exists only while something waits in it.
 """
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,6 +19,9 @@ import trio
 from evaa.storage.storable import storable
 from protocols.ports import SessionExists, SessionStore, StoreError, StoreUnavailable, VersionConflict
 from protocols.records import Lease, Record, SessionRecord
+
+LOCK_S = 2.0
+"""How long one process waits for another that is at the file; it takes an fsync or two, unless it was stopped."""
 
 
 class SpillEntry(Record, frozen=True):
@@ -43,7 +50,7 @@ _decoder = msgspec.json.Decoder(SpillEntry)
 
 
 class SpillFile:
-    """The spill file at `path`, used by one process at a time. Making one touches no disk.
+    """The spill file at `path`, which several processes of a host may share. Making one touches no disk.
 
     The methods are async and do their disk work in a worker thread, which cannot be cancelled and takes an fsync or
     two. All of them raise `OSError` if the disk refuses. They may be called concurrently.
@@ -91,20 +98,20 @@ class SpillFile:
                 await replay.run()
             finally:
                 with trio.CancelScope(shield=True):
-                    await self._settle(replay.rejected, replay.left, len(lines))
+                    await self._settle(replay.rejected, Counter(lines) - Counter(replay.left))
             return replay.counts()
 
     async def _lines(self) -> list[bytes]:
         async with self._disk:  # else a line that is being written would look torn
             return await trio.to_thread.run_sync(_read_lines, self.path)
 
-    async def _settle(self, rejected: Sequence[bytes], left: Sequence[bytes], seen: int) -> None:
+    async def _settle(self, rejected: Sequence[bytes], gone: Counter[bytes]) -> None:
         async with self._disk:
             if rejected:
                 # First, so that a crash in between doubles a line rather than losing it.
                 await trio.to_thread.run_sync(_append, self.rejected_path, rejected)
-            if len(left) < seen:
-                await trio.to_thread.run_sync(_replace_seen, self.path, left, seen)
+            if gone:
+                await trio.to_thread.run_sync(_take_out, self.path, gone)
 
 
 class _Replay:
@@ -172,10 +179,22 @@ class _Replay:
         except VersionConflict:
             # Not overtaken if it is this very save that did arrive: its answer was lost, or an earlier replay's end.
             if not await self._is_stored(record, record.version + 1):
-                raise
+                await self._save_over_doubt(record, lease)
+
+    async def _save_over_doubt(self, record: SessionRecord, lease: Lease) -> None:
+        """What is in the way may be an older save of the same owner's, which was in doubt and landed late."""
+        stored = await self._store.load(record.session_id)
+        if stored is None or stored.version != record.version + 1 or _progress(stored) >= _progress(record):
+            raise VersionConflict("a newer state is stored")
+        await self._store.save(msgspec.structs.replace(record, version=stored.version), lease)
 
     async def _is_stored(self, record: SessionRecord, version: int) -> bool:
         return await self._store.load(record.session_id) == msgspec.structs.replace(record, version=version)
+
+
+def _progress(record: SessionRecord) -> tuple[int, int, int]:
+    """What only grows in the states of a session: of two under one lease, the newer has more of it."""
+    return record.updated_at_ms, len(record.interview.turns), len(record.messages)
 
 
 def _encode(entry: SpillEntry) -> bytes:
@@ -203,21 +222,48 @@ def _read_lines(path: Path) -> list[bytes]:
 
 
 def _append(path: Path, lines: Iterable[bytes]) -> None:
-    # The newline in front ends a line that was torn before; empty lines mean nothing.
-    _write(path, "ab", b"".join(b"\n" + line + b"\n" for line in lines))
-    _sync_directory(path)
+    with _locked(path):  # if it cannot be had, so be it: there is nowhere else for these lines to go
+        # The newline in front ends a line that was torn before; empty lines mean nothing.
+        _write(path, "ab", b"".join(b"\n" + line + b"\n" for line in lines))
+        _sync_directory(path)
 
 
-def _replace_seen(path: Path, left: Sequence[bytes], seen: int) -> None:
-    """Put `left` in place of the first `seen` lines; what was appended meanwhile stays."""
-    lines = [*left, *_read_lines(path)[seen:]]
-    if lines:
-        fresh = path.with_name(f"{path.name}.new")
-        _write(fresh, "wb", b"".join(line + b"\n" for line in lines))
-        fresh.replace(path)
-    else:
-        path.unlink(missing_ok=True)
-    _sync_directory(path)
+def _take_out(path: Path, gone: Counter[bytes]) -> None:
+    """Take these lines out of the file; what was appended meanwhile, by whomever, stays."""
+    with _locked(path) as is_locked:
+        if not is_locked:
+            raise TimeoutError(f"another process keeps {path} locked")
+        lines = [line for line in _read_lines(path) if not _counts_down(gone, line)]
+        if lines:
+            fresh = path.with_name(f"{path.name}.new")
+            _write(fresh, "wb", b"".join(line + b"\n" for line in lines))
+            fresh.replace(path)
+        else:
+            path.unlink(missing_ok=True)
+        _sync_directory(path)
+
+
+def _counts_down(gone: Counter[bytes], line: bytes) -> bool:
+    gone[line] -= 1
+    return gone[line] >= 0
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Keep other processes from the file; False where another does so for too long."""
+    with open(f"{path}.lock", "ab", opener=_open_private) as lock:
+        yield _lock(lock.fileno())
+
+
+def _lock(descriptor: int) -> bool:
+    deadline = time.monotonic() + LOCK_S
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.01)
 
 
 def _write(path: Path, mode: str, data: bytes) -> None:

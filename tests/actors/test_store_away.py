@@ -4,6 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from evaa.interview.acknowledgements import MAX_UNSAVED
 from protocols.dialects import PLAIN, TYPED_JSON
 from tests.actors.harness import Evaa, error_code
 from tests.actors.interviewers import says
@@ -50,19 +51,54 @@ async def test_in_the_plain_dialect_the_warning_comes_before_a_reply_that_is_not
 
 async def test_in_the_plain_dialect_a_reply_waits_for_a_slow_store(evaa: Evaa, autojump_clock: MockClock) -> None:
     client = await evaa.join(dialect=PLAIN)
-    evaa.store.delay_s = 3.0
+    evaa.store.delay_s = 1.9
     await client.say("one")
-    assert (await client.reply()).at == 3.0
+    assert (await client.reply()).at == 1.9
+    assert client.heard("error") == []
+
+
+async def test_in_the_plain_dialect_a_reply_waits_no_longer_than_until_the_client_is_told(
+    evaa: Evaa, autojump_clock: MockClock
+) -> None:
+    client = await evaa.join(dialect=PLAIN)
+    evaa.store.delay_s = 9.0
+    await client.say("one")
+    error, reply = await client.expect("error", "reply")
+    assert (error_code(error), error.at, reply.at) == ("storage_unavailable", 2.0, 2.0)
+
+
+async def test_a_save_that_hangs_is_told_before_its_outcome_is_known(evaa: Evaa, autojump_clock: MockClock) -> None:
+    client = await evaa.join()
+    evaa.store.delay_s = 9.0
+    await client.say("one", "x")
+    _, _, error, started = await client.expect("delta", "reply", "error", "turnStarted")
+    assert (error_code(error), error.at) == ("storage_unavailable", 2.0)
+    assert (started["id"], started.at) == ("x", 9.0)
+
+
+async def test_while_the_store_is_away_only_so_much_is_kept(evaa: Evaa, autojump_clock: MockClock) -> None:
+    client = await evaa.join()
+    evaa.store.unavailable = True
+    for number in range(1, MAX_UNSAVED + 1):
+        await client.say(f"word {number}", f"w{number}")
+        await client.until("reply")
+    await client.say("too much", "w")
+    assert error_code((await client.until("error"))[-1]) == "storage_unavailable"
+    evaa.store.unavailable = False
+    await trio.sleep(10)
+    assert client.heard("turnStarted") == [f"w{number}" for number in range(1, MAX_UNSAVED + 1)]
+    await client.ask("again", "w")
+    assert [said.text for said in await evaa.memory()][MAX_UNSAVED:] == ["again"]
 
 
 async def test_in_the_typed_dialect_nothing_waits_for_a_slow_store_but_the_acknowledgement(
     evaa: Evaa, autojump_clock: MockClock
 ) -> None:
     client = await evaa.join()
-    evaa.store.delay_s = 3.0
+    evaa.store.delay_s = 1.9
     await client.say("one")
     delta, reply, started = await client.expect("delta", "reply", "turnStarted")
-    assert (delta.at, reply.at, started.at) == (0.0, 0.0, 3.0)
+    assert (delta.at, reply.at, started.at) == (0.0, 0.0, 1.9)
 
 
 @pytest.mark.parametrize("dialect", [PLAIN, TYPED_JSON])

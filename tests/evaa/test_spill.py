@@ -1,5 +1,6 @@
 """The spill file loses nothing: not to a torn line, not to a rejection, not to a store that is away."""
 
+import fcntl
 import tempfile
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -47,6 +48,56 @@ async def rejected(spill: SpillFile) -> tuple[SpillEntry, ...]:
 
 async def replayed(spill: SpillFile, store: MemoryStore) -> Replayed:
     return await spill.replay(store, "replayer", TTL_S)
+
+
+# --- several processes ---------------------------------------------------------------------------------------------
+
+
+async def test_what_another_process_appended_during_a_replay_stays(tmp_path: Path) -> None:
+    mine, others = SpillFile(tmp_path / "evaa.spill"), SpillFile(tmp_path / "evaa.spill")
+
+    async def meanwhile() -> None:
+        await others.append(make_record("s2"), Lease("s2", "b", 1))
+        assert await replayed(others, MemoryStore()) == Replayed(rejected=2)  # shortens the file under our hands
+        await others.append(make_record("s3"), Lease("s3", "b", 1))
+
+    store = HookedStore(meanwhile)
+    record, lease = await started(store)
+    await mine.append(record, lease)
+    assert await replayed(mine, store) == Replayed(saved=1)
+    assert [entry.record.session_id for entry in await mine.entries()] == ["s3"]
+
+
+async def test_processes_that_append_and_replay_at_once_lose_nothing(tmp_path: Path) -> None:
+    store, files = MemoryStore(), [SpillFile(tmp_path / "evaa.spill") for _ in range(3)]
+    sessions = [await started(store, f"s{n}") for n in range(30)]
+
+    async def spill_and_replay(file: SpillFile, share: int) -> None:
+        for record, lease in sessions[share::3]:
+            await file.append(changed(record, "spilled"), lease)
+            await replayed(file, store)
+
+    async with trio.open_nursery() as nursery:
+        for share, file in enumerate(files):
+            nursery.start_soon(spill_and_replay, file, share)
+    await replayed(files[0], store)
+    assert [(await stored(store, f"s{n}")).messages for n in range(30)] == [('"spilled"',)] * 30
+    assert not files[0].is_waiting
+
+
+async def test_a_process_that_was_stopped_at_the_file_holds_up_nobodys_words(
+    spill: SpillFile, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaa.storage.spill.LOCK_S", 0.05)
+    record, lease = await started(store)
+    async with await trio.open_file(f"{spill.path}.lock", "ab") as lock:
+        fcntl.flock(lock.fileno(), fcntl.LOCK_EX)
+        await spill.append(record, lease)
+        with pytest.raises(TimeoutError, match=r"keeps .* locked"):
+            await replayed(spill, store)
+    assert len(await spill.entries()) == 1
+    assert await replayed(spill, store) == Replayed(saved=1)
+    assert not spill.is_waiting
 
 
 # --- appending and reading ----------------------------------------------------------------------------------------
@@ -172,13 +223,26 @@ async def test_what_another_owner_overtook_is_set_aside(spill: SpillFile, store:
     assert not spill.path.exists()
 
 
-async def test_what_a_newer_version_overtook_is_set_aside(spill: SpillFile, store: MemoryStore) -> None:
+@pytest.mark.parametrize("later_ms", [0, 1])
+async def test_what_a_newer_version_overtook_is_set_aside(spill: SpillFile, store: MemoryStore, later_ms: int) -> None:
     record, lease = await started(store)
     await spill.append(changed(record, "overtaken"), lease)
-    newer = await store.save(changed(record, "newer"), lease)
+    newer = msgspec.structs.replace(changed(record, "newer"), updated_at_ms=record.updated_at_ms + later_ms)
+    newer = await store.save(newer, lease)
     assert await replayed(spill, store) == Replayed(rejected=1)
     assert await stored(store) == newer
     assert await rejected(spill) == (SpillEntry(changed(record, "overtaken"), lease),)
+
+
+async def test_an_older_state_of_the_same_owners_that_landed_late_is_overtaken(
+    spill: SpillFile, store: MemoryStore
+) -> None:
+    record, lease = await started(store)
+    newest = with_words(changed(record, "newest"), "the words")
+    await spill.append(newest, lease)
+    await store.save(changed(record, "in doubt"), lease)
+    assert await replayed(spill, store) == Replayed(saved=1)
+    assert await stored(store) == msgspec.structs.replace(newest, version=2)
 
 
 async def test_a_session_that_another_created_is_set_aside(spill: SpillFile, store: MemoryStore) -> None:
