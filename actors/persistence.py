@@ -53,13 +53,14 @@ class SaveSlot:
     """Persistence's mailbox: holds one state, the newest; a newer one replaces it, since it contains the older.
 
     It outlives the actors on both sides: what was put in is not lost when one of them is restarted. `version` is the
-    stored version that the next save expects.
+    stored version that the next save expects; `store_is_away` tells how the last save went.
     """
 
     def __init__(self, record: SessionRecord) -> None:
         self.latest = Save(record, 0)
         self.version = record.version
         self.saved_revision = 0
+        self.store_is_away = False
         self.is_closed = False
         self._waiter = trio.lowlevel.ParkingLot()
 
@@ -106,7 +107,6 @@ class Persistence:
         self._agent = agent
         self._spill = spill
         self._limits = limits
-        self._is_troubled = False
         self._log = structlog.get_logger(actor="persistence", session_id=lease.session_id)
 
     async def run(self) -> None:
@@ -149,8 +149,8 @@ class Persistence:
             raise EndSession(CloseCode.TAKEN_OVER, TAKEN_OVER) from None
         except RecordTooLarge:
             raise EndSession(CloseCode.SESSION_FAILED, TOO_LARGE) from None
-        if self._is_troubled:
-            self._is_troubled = False
+        if self._slot.store_is_away:
+            self._slot.store_is_away = False
             self._log.info("store.recovered")
         await self._tell(Saved(revision, trio.current_time() - begun))
 
@@ -164,7 +164,7 @@ class Persistence:
     async def _tell_if_slow(self) -> None:
         await trio.sleep(self._limits.slow_after_s)
         self._log.warning("store.slow", after_s=self._limits.slow_after_s)
-        self._is_troubled = True
+        self._slot.store_is_away = True
         await self._tell(StoreTroubled())
 
     async def _save_once(self) -> int:
@@ -182,7 +182,7 @@ class Persistence:
 
     async def _tell_trouble(self, error: StoreUnavailable, back_off_s: float) -> None:
         self._log.warning("store.retrying", reason=str(error), back_off_s=back_off_s)
-        self._is_troubled = True
+        self._slot.store_is_away = True
         await self._tell(StoreTroubled())  # at every try: an agent that was restarted meanwhile has forgotten it
 
     async def _tell(self, message: Message) -> None:
@@ -204,6 +204,7 @@ class Persistence:
                 try:
                     await self._save_once()
                 except StoreUnavailable:
+                    self._slot.store_is_away = True
                     await trio.sleep(self._limits.first_back_off_s)
                 except StoreError as error:
                     self._log.error("store.refused", reason=type(error).__name__)

@@ -81,6 +81,7 @@ class Session:
             self._children(), RestartBudget(limits.restarts, limits.restarts_within_s), session_id=self._session_id
         )
         self._slot: SaveSlot
+        self._is_loaded = False
         self._lease: Lease | None = None
         self._told_stages: tuple[Stage, ...] = ()
         self._is_resumed = False
@@ -151,6 +152,7 @@ class Session:
         except EndSession as end:
             return end
         self._slot = SaveSlot(record)
+        self._is_loaded = True
         self._log.info(
             "session.opened",
             dialect=self._connection.dialect.name,
@@ -282,7 +284,9 @@ class Session:
         return effects
 
     async def _release(self) -> None:
-        if self._lease is not None:
+        # A store that is away would only hold up the end; whoever comes next takes the lease in any case.
+        is_away = self._is_loaded and self._slot.store_is_away
+        if self._lease is not None and not is_away:
             with trio.move_on_after(self._limits.release_s):
                 try:
                     await self._services.store.release(self._lease)

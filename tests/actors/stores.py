@@ -27,6 +27,7 @@ class WatchedStore(MemoryStore):
         self.saved: list[tuple[float, SessionRecord]] = []
         self.errors: list[Exception] = []
         self.released: list[Lease] = []
+        self.tried_to_release = 0
         self.probe: Callable[[str], None] = ignore
 
     async def save(self, record: SessionRecord, lease: Lease) -> SessionRecord:
@@ -40,6 +41,7 @@ class WatchedStore(MemoryStore):
         return stored
 
     async def release(self, lease: Lease) -> None:
+        self.tried_to_release += 1
         await super().release(lease)
         self.released.append(lease)
 

@@ -187,3 +187,15 @@ async def test_a_release_that_fails_costs_nothing(evaa: Evaa, autojump_clock: Mo
     await evaa.gone()
     assert trio.current_time() == 0.0
     await evaa.join()
+
+
+async def test_a_store_that_is_away_is_not_waited_for_to_release_the_lease(
+    evaa: Evaa, autojump_clock: MockClock
+) -> None:
+    client = await evaa.join()
+    evaa.store.unavailable = True
+    await client.say("one")
+    await client.until("reply")
+    await client.leave()
+    await evaa.gone()
+    assert evaa.store.tried_to_release == 0
