@@ -1,9 +1,11 @@
 # make run   installs what is needed and starts EVAA on its embedded defaults
-# make test  installs what is needed and runs everything that CI runs
+# make test  installs what is needed, a MongoDB server for the tests among it, and runs everything that CI runs
 # make check the same as `make test`, without installing (in an environment that has the dependencies)
 
 PYTHON ?= python3
 VENV ?= .venv
+MONGODB_PYTHON ?= $(PYTHON)
+MONGODB_VENV = .venv-mongodb
 BIN = $(VENV)/bin
 CHECK_BIN ?= $(if $(wildcard $(BIN)/python),$(BIN)/,)
 
@@ -12,7 +14,7 @@ CHECK_BIN ?= $(if $(wildcard $(BIN)/python),$(BIN)/,)
 run: $(VENV)/.installed
 	$(BIN)/python run.py
 
-test: $(VENV)/.installed
+test: $(VENV)/.installed $(MONGODB_VENV)/.installed
 	$(MAKE) check CHECK_BIN=$(BIN)/
 
 check:
@@ -33,5 +35,17 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
+# A test tool, in an environment of its own: nothing of it is imported or shipped (see tests/mongodb/requirements.txt).
+$(MONGODB_VENV)/.installed: tests/mongodb/requirements.txt
+	@if $(MONGODB_PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 14))'; then \
+	  set -ex; \
+	  $(MONGODB_PYTHON) -m venv $(MONGODB_VENV); \
+	  $(MONGODB_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r $<; \
+	  touch $@; \
+	else \
+	  echo 'SecantusDB is not there for this Python, so tests on a MongoDB server are skipped;' \
+	    'with another: make test MONGODB_PYTHON=python3.13'; \
+	fi
+
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(MONGODB_VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,12 +5,10 @@ line, and is set aside with what was overtaken in `<path>.rejected`: nothing is 
 operator. The file exists only while something waits in it.
 """
 
-import contextlib
 import fcntl
 import os
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,8 +18,9 @@ from evaa.storage.storable import storable
 from protocols.ports import SessionExists, SessionStore, StoreError, StoreUnavailable, VersionConflict
 from protocols.records import Lease, Record, SessionRecord
 
-LOCK_S = 2.0
-"""How long one process waits for another that is at the file; it takes an fsync or two, unless it was stopped."""
+LOCK_ATTEMPTS = 200
+LOCK_EVERY_S = 0.01
+"""One process waits for another that is at the file, which takes an fsync or two, unless it was stopped there."""
 
 
 class SpillEntry(Record, frozen=True):
@@ -75,7 +74,8 @@ class SpillFile:
         line = _encode(SpillEntry(record, lease))
         with trio.CancelScope(shield=True):
             async with self._disk:
-                await trio.to_thread.run_sync(_append, self.path, [line])
+                if not await self._alone(_append, self.path, [line]):
+                    await trio.to_thread.run_sync(_append, self.path, [line])
 
     async def entries(self) -> tuple[SpillEntry, ...]:
         """Return what can be read, oldest first; torn lines are left out."""
@@ -110,8 +110,16 @@ class SpillFile:
             if rejected:
                 # First, so that a crash in between doubles a line rather than losing it.
                 await trio.to_thread.run_sync(_append, self.rejected_path, rejected)
-            if gone:
-                await trio.to_thread.run_sync(_take_out, self.path, gone)
+            if gone and not await self._alone(_take_out, self.path, gone):
+                raise TimeoutError(f"another process keeps {self.path} locked")
+
+    async def _alone(self, work: Callable[..., None], *args: object) -> bool:
+        """Do the work in a thread, with no other process at the file; False where one is there for too long."""
+        for _ in range(LOCK_ATTEMPTS):
+            if await trio.to_thread.run_sync(_if_free, self.path, work, *args):
+                return True
+            await trio.sleep(LOCK_EVERY_S)
+        return False
 
 
 class _Replay:
@@ -221,49 +229,37 @@ def _read_lines(path: Path) -> list[bytes]:
         return []
 
 
+def _if_free(path: Path, work: Callable[..., None], *args: object) -> bool:
+    with open(f"{path}.lock", "ab", opener=_open_private) as lock:
+        try:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        work(*args)
+    return True
+
+
 def _append(path: Path, lines: Iterable[bytes]) -> None:
-    with _locked(path):  # if it cannot be had, so be it: there is nowhere else for these lines to go
-        # The newline in front ends a line that was torn before; empty lines mean nothing.
-        _write(path, "ab", b"".join(b"\n" + line + b"\n" for line in lines))
-        _sync_directory(path)
+    # The newline in front ends a line that was torn before; empty lines mean nothing.
+    _write(path, "ab", b"".join(b"\n" + line + b"\n" for line in lines))
+    _sync_directory(path)
 
 
 def _take_out(path: Path, gone: Counter[bytes]) -> None:
     """Take these lines out of the file; what was appended meanwhile, by whomever, stays."""
-    with _locked(path) as is_locked:
-        if not is_locked:
-            raise TimeoutError(f"another process keeps {path} locked")
-        lines = [line for line in _read_lines(path) if not _counts_down(gone, line)]
-        if lines:
-            fresh = path.with_name(f"{path.name}.new")
-            _write(fresh, "wb", b"".join(line + b"\n" for line in lines))
-            fresh.replace(path)
-        else:
-            path.unlink(missing_ok=True)
-        _sync_directory(path)
+    lines = [line for line in _read_lines(path) if not _counts_down(gone, line)]
+    if lines:
+        fresh = path.with_name(f"{path.name}.new")
+        _write(fresh, "wb", b"".join(line + b"\n" for line in lines))
+        fresh.replace(path)
+    else:
+        path.unlink(missing_ok=True)
+    _sync_directory(path)
 
 
 def _counts_down(gone: Counter[bytes], line: bytes) -> bool:
     gone[line] -= 1
     return gone[line] >= 0
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Keep other processes from the file; False where another does so for too long."""
-    with open(f"{path}.lock", "ab", opener=_open_private) as lock:
-        yield _lock(lock.fileno())
-
-
-def _lock(descriptor: int) -> bool:
-    deadline = time.monotonic() + LOCK_S
-    while True:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.01)
 
 
 def _write(path: Path, mode: str, data: bytes) -> None:

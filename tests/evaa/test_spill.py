@@ -88,7 +88,7 @@ async def test_processes_that_append_and_replay_at_once_lose_nothing(tmp_path: P
 async def test_a_process_that_was_stopped_at_the_file_holds_up_nobodys_words(
     spill: SpillFile, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evaa.storage.spill.LOCK_S", 0.05)
+    monkeypatch.setattr("evaa.storage.spill.LOCK_ATTEMPTS", 3)
     record, lease = await started(store)
     async with await trio.open_file(f"{spill.path}.lock", "ab") as lock:
         fcntl.flock(lock.fileno(), fcntl.LOCK_EX)
