@@ -1,5 +1,7 @@
 """A stream that says why it closes, where trio-websocket leaves that out."""
 
+from collections.abc import Callable
+
 import trio
 from trio_websocket import WebSocketConnection
 
@@ -16,11 +18,13 @@ class PoliteStream(trio.abc.Stream):
 
     trio-websocket 0.12 closes such a connection without one, so that the client sees 1006 in place of 1002 (protocol
     error) or 1007 (text that is not UTF-8). `websocket` is to be set once the handshake is done. `takes_any_sender`
-    tells whether several tasks may send at once.
+    tells whether several tasks may send at once. `on_end` is called when the client's end of the stream has come:
+    trio-websocket does not notice that in the middle of a handshake.
     """
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.websocket: WebSocketConnection | None = None
+        self.on_end: Callable[[], None] | None = None
         self.takes_any_sender = isinstance(stream, SteadyStream)
         self._stream = stream
         self._has_said_why = False
@@ -36,7 +40,10 @@ class PoliteStream(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """See `trio.abc.ReceiveStream`."""
-        return bytes(await self._stream.receive_some(max_bytes))
+        data = bytes(await self._stream.receive_some(max_bytes))
+        if not data and self.on_end is not None:
+            self.on_end()
+        return data
 
     async def aclose(self) -> None:
         """Close the stream; at most a second for the close frame."""

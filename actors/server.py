@@ -1,6 +1,8 @@
 """The server: listens, admits, hands each connection to a session; drains."""
 
-import time
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +23,9 @@ from protocols.frontend import CloseCode, FrameRefused, parse_session_id
 
 PATH = "/ws"
 RECEIVE_BUFFER_BYTES = 65_536
+
+DRAINING_HANDSHAKE_S = 1.0
+"""Who comes while the server drains is told so, and may not hold up the end."""
 
 _log = structlog.get_logger(actor="server")
 
@@ -160,7 +165,9 @@ class Server:
 
     async def _handshake(self, nursery: trio.Nursery, stream: PoliteStream) -> None:
         websocket: WebSocketConnection | None = None
-        with trio.move_on_after(self._limits.handshake_timeout_s):
+        timeout_s = DRAINING_HANDSHAKE_S if self._is_draining else self._limits.handshake_timeout_s
+        with self._unbound_for(timeout_s) as scope:
+            stream.on_end = scope.cancel
             request = await wrap_server_stream(
                 nursery,
                 stream,
@@ -177,6 +184,7 @@ class Server:
             stream.websocket = websocket = await request.accept(subprotocol=admission.subprotocol)
             if stream.takes_any_sender:
                 make_lean(websocket)
+        stream.on_end = None
         if websocket is not None:
             connection = Connection(websocket, admission.dialect, self._limits.connection)
             await self._serve_client(connection, admission)
@@ -234,17 +242,18 @@ class Server:
         """Wait until the connection is bound to a session; a drain ends the wait."""
         if admission.session_id is not None:
             return Binding(admission.session_id)
-        with trio.CancelScope() as scope:
-            self._unbound.add(scope)
+        with self._unbound_for(math.inf) as scope:
             if self._is_draining:
                 scope.cancel()
-            try:
-                return await receive_binding(connection)
-            finally:
-                self._unbound.discard(scope)
+            return await receive_binding(connection)
         raise EndSession(CloseCode.GOING_AWAY, GOING_AWAY)
 
-
-def new_owner() -> str:
-    """A name for this process as an owner of sessions: fresh at every start, never a host's name."""
-    return f"{time.time_ns():x}-{id(object()):x}"
+    @contextmanager
+    def _unbound_for(self, seconds: float) -> Iterator[trio.CancelScope]:
+        """A scope of this duration for a connection that is nobody's yet: a drain cancels it."""
+        with trio.move_on_after(seconds) as scope:
+            self._unbound.add(scope)
+            try:
+                yield scope
+            finally:
+                self._unbound.discard(scope)

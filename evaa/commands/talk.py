@@ -9,8 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from evaa.commands.address import parse_url
 from evaa.commands.play import RecordingRefused, read_recording
-from evaa.commands.talk_client import Client, parse_url
+from evaa.commands.talk_client import Client
 from evaa.commands.talk_effects import Print
 from evaa.commands.talk_player import Player
 from evaa.commands.talk_terminal import Key, Terminal, open_terminal

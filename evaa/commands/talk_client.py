@@ -5,9 +5,8 @@ One task keeps the connection and reads it; another, the user's, says what is sa
 """
 
 import contextlib
-import urllib.parse
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import trio
 from trio_websocket import (
@@ -17,6 +16,7 @@ from trio_websocket import (
     wrap_client_stream,
 )
 
+from evaa.commands.address import Address, Stream, dial
 from evaa.commands.talk_effects import Kind, Print, Send
 from evaa.commands.talk_frames import plain
 from evaa.commands.talk_terminal import Terminal
@@ -40,35 +40,6 @@ _FINAL = {
     4403: "the token is not for this session",
     CloseCode.TAKEN_OVER: "this session was opened elsewhere",
 }
-
-
-_Stream: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
-
-
-class Address(NamedTuple):
-    """Where EVAA is: what to dial, and what to put into the request."""
-
-    tls: bool
-    host: str
-    port: int
-    authority: str
-    target: str
-
-
-def parse_url(url: str) -> Address:
-    """Return the address that a URL such as `ws://127.0.0.1:8765/ws` stands for. Raises `ValueError`."""
-    parts = urllib.parse.urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "wss" else 80)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise ValueError(f"{plain(url)} is not the URL of a WebSocket, such as ws://127.0.0.1:8765/ws")
-    target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-    return Address(parts.scheme == "wss", parts.hostname, port, parts.netloc.rpartition("@")[2], target)
-
-
-async def _dial(address: Address) -> _Stream:
-    if address.tls:
-        return await trio.open_ssl_over_tcp_stream(address.host, address.port, https_compatible=True)
-    return await trio.open_tcp_stream(address.host, address.port)
 
 
 class _Loss(NamedTuple):
@@ -191,7 +162,7 @@ class Client:
         with trio.CancelScope() as self._attempt:
             try:
                 with trio.fail_after(_CONNECT_TIMEOUT_S):
-                    stream = await _dial(self._address)
+                    stream = await dial(self._address)
             except (OSError, trio.BrokenResourceError) as error:
                 return self._unreachable(str(error))
             except trio.TooSlowError:
@@ -201,7 +172,7 @@ class Client:
                 return await self._shake_hands(stream)
         return _OVER
 
-    async def _shake_hands(self, stream: _Stream) -> _Loss:
+    async def _shake_hands(self, stream: Stream) -> _Loss:
         loss = _OVER
         try:
             async with trio.open_nursery() as nursery:
@@ -220,7 +191,7 @@ class Client:
                     loss = _rejection(error)
         return loss
 
-    async def _upgrade(self, nursery: trio.Nursery, stream: _Stream) -> WebSocketConnection:
+    async def _upgrade(self, nursery: trio.Nursery, stream: Stream) -> WebSocketConnection:
         return await wrap_client_stream(
             nursery,
             stream,
@@ -253,8 +224,9 @@ class Client:
     def _unreachable(self, reason: str) -> _Loss:
         if self.view.was_bound:
             return _Loss(f"EVAA cannot be reached ({reason})")
-        where = f"{self._address.authority}{self._address.target.partition('?')[0]}"  # the query may hold a token
-        return _Loss(f"EVAA cannot be reached at {where} ({reason}). Is it running? Start it with: make run")
+        return _Loss(
+            f"EVAA cannot be reached at {self._address.shown} ({reason}). Is it running? Start it with: make run"
+        )
 
 
 def _rejection(rejected: ConnectionRejected) -> _Loss:

@@ -105,12 +105,18 @@ async def test_one_that_is_not_bound_yet_is_closed_too(evaa: Evaa, autojump_cloc
     assert client.closed_at == 0.0
 
 
-async def test_one_in_the_handshake_does_not_delay_the_end_beyond_its_own_time_out(
-    evaa: Evaa, autojump_clock: MockClock
+async def test_one_that_says_nothing_while_the_server_drains_delays_the_end_by_a_second(
+    evaa: Evaa, autojump_clock: MockClock, nursery: trio.Nursery
 ) -> None:
+    evaa.interviewer.will(says("Half", 3.0, " of it"))
+    client = await evaa.join()
+    await client.say("one")
+    await client.until("delta")
+    nursery.start_soon(evaa.server.drain)
+    await trio.sleep(2.9)
     await evaa.open_wire()
-    await evaa.server.drain()
-    assert trio.current_time() == 10.0
+    await evaa.gone()
+    assert trio.current_time() == 3.9
 
 
 async def test_one_that_waits_for_an_older_connection_is_drained_as_well(evaa: Evaa, autojump_clock: MockClock) -> None:

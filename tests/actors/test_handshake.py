@@ -137,3 +137,23 @@ async def test_who_hangs_up_before_the_handshake_is_forgotten(evaa: Evaa, autoju
     await wire.hang_up()
     await trio.sleep(10.5)
     assert evaa.server.connections == 0
+
+
+@pytest.mark.parametrize("said", [b"", GOOD_HANDSHAKE[:40], b"\r\n"])
+async def test_who_leaves_before_the_handshake_keeps_no_place(
+    evaa: Evaa, autojump_clock: MockClock, said: bytes
+) -> None:
+    wire = await evaa.open_wire()
+    await wire.far_end.send_all(said)
+    await wire.hang_up()
+    await evaa.gone()
+    assert trio.current_time() == 0.0
+
+
+@pytest.mark.parametrize("said", [b"", GOOD_HANDSHAKE[:40]])
+async def test_a_drain_does_not_wait_for_a_handshake(evaa: Evaa, autojump_clock: MockClock, said: bytes) -> None:
+    wire = await evaa.open_wire()
+    await wire.far_end.send_all(said)
+    await trio.testing.wait_all_tasks_blocked()
+    await evaa.server.drain()
+    assert trio.current_time() == 0.0
