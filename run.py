@@ -14,32 +14,34 @@ import trio
 
 from actors.connection import ConnectionLimits
 from actors.daemon import AddressRefused, run_daemon
-from actors.server import Server, ServerLimits, new_owner
+from actors.persistence import PersistenceLimits
+from actors.server import Server, ServerLimits
 from actors.session import Services, SessionLimits
 from actors.stt import SttLimits
 from actors.stt_link import LinkLimits
 from evaa.asyncio_bridge import open_bridge
+from evaa.commands.address import url_on_this_machine
 from evaa.commands.arguments import parse_arguments
-from evaa.interview.stages import default_stages
 from evaa.llm.plugins import LlmChoice, open_interviewer
 from evaa.observability.logs import configure_logs
 from evaa.plugins import PluginRefused
+from evaa.storage.owner import new_owner
+from evaa.storage.plugins import StoreChoice, open_store
 from evaa.storage.spill import SpillFile
-from evaa.storage.sqlite import open_sqlite_store
 from evaa.stt.deepgram_socket import DeepgramAccess
 from evaa.stt.plugins import SttChoice, choose_speech_to_text
 from protocols.ports import StoreError
 from settings import Settings, SettingsRefused, describe_settings, load_settings
 
+QUIET_COMMANDS = {"stages", "export", "import"}
+"""They say themselves what they do."""
+
 
 async def serve(settings: Settings, *, simulate: bool) -> None:
     """Run the daemon until it is told to stop."""
     async with AsyncExitStack() as stack:
-        store = await open_sqlite_store(settings.sqlite_path)
-        stack.push_async_callback(store.close)
-        if not await store.stages():
-            await store.replace_stages(default_stages())
         bridge = await stack.enter_async_context(open_bridge())
+        store = await stack.enter_async_context(open_store(bridge, store_choice(settings)))
         llm, stt = llm_choice(settings), stt_choice(settings)
         if simulate:
             llm, stt = await start_simulators(stack, llm, stt)
@@ -68,6 +70,16 @@ async def start_simulators(stack: AsyncExitStack, llm: LlmChoice, stt: SttChoice
     return (
         msgspec.structs.replace(llm, plugin="groq", base_url=groq_url, api_key="simulated"),
         msgspec.structs.replace(stt, plugin="deepgram", access=access),
+    )
+
+
+def store_choice(settings: Settings) -> StoreChoice:
+    """What the settings say of the store."""
+    return StoreChoice(
+        plugin=settings.store,
+        mongodb_uri=settings.mongodb_uri,
+        mongodb_database=settings.mongodb_database,
+        sqlite_path=settings.sqlite_path,
     )
 
 
@@ -113,7 +125,10 @@ def server_limits(settings: Settings) -> ServerLimits:
             max_text_chars=settings.max_text_chars,
         ),
         max_sessions=settings.max_sessions,
-        session=SessionLimits(stt=SttLimits(link=LinkLimits(idle_s=settings.stt_idle_s))),
+        session=SessionLimits(
+            persistence=PersistenceLimits(lease_ttl_s=settings.lease_s, renew_every_s=settings.lease_s / 3),
+            stt=SttLimits(link=LinkLimits(idle_s=settings.stt_idle_s)),
+        ),
         allowed_origins=frozenset(split(settings.allowed_origins)),
         drain_s=settings.drain_s,
     )
@@ -123,11 +138,16 @@ async def manage_stages(settings: Settings, arguments: Namespace) -> int:
     """Show, replace or write out the stages; return the exit status."""
     from evaa.commands.stages import run_stages  # noqa: PLC0415
 
-    store = await open_sqlite_store(settings.sqlite_path)
-    try:
+    async with open_bridge() as bridge, open_store(bridge, store_choice(settings)) as store:
         return await run_stages(store, arguments, sys.stdout, sys.stderr)
-    finally:
-        await store.close()
+
+
+async def move_sessions(settings: Settings, arguments: Namespace) -> int:
+    """Write the sessions out, or take some in; return the exit status."""
+    from evaa.commands.sessions import run_sessions  # noqa: PLC0415
+
+    async with open_bridge() as bridge, open_store(bridge, store_choice(settings)) as store:
+        return await run_sessions(store, arguments)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -137,20 +157,30 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = load_settings()
         output = sys.stdout if arguments.command == "serve" else sys.stderr
-        configure_logs(settings.log_format, settings.log_level, output)
+        level = "warning" if arguments.command in QUIET_COMMANDS else settings.log_level
+        configure_logs(settings.log_format, level, output)
         match arguments.command:
             case "talk":
                 from evaa.commands.talk import talk  # noqa: PLC0415
 
-                url = arguments.url or f"ws://{settings.host}:{settings.port}/ws"
+                url = arguments.url or url_on_this_machine(settings.host, settings.port)
                 status = trio.run(partial(talk, url, arguments.session, audio=arguments.audio))
+            case "health":
+                from evaa.commands.health import report_health  # noqa: PLC0415
+
+                url = arguments.url or url_on_this_machine(settings.host, settings.port)
+                status = trio.run(report_health, url, sys.stderr)
             case "stages":
                 status = trio.run(manage_stages, settings, arguments)
+            case "export" | "import":
+                status = trio.run(move_sessions, settings, arguments)
             case _:
                 trio.run(partial(serve, settings, simulate=arguments.simulate))
     except* (SettingsRefused, StoreError, PluginRefused, AddressRefused) as refused:
         print(f"EVAA cannot start: {first_sentence(refused)}", file=sys.stderr)
         status = 1
+    except* KeyboardInterrupt:
+        status = 130
     return status
 
 

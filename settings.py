@@ -141,6 +141,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(description="what could not be saved before the end; processes of one host may share it", min_length=1),
     ] = "evaa.spill.jsonl"
+    lease_s: Annotated[
+        float,
+        Meta(description="a process that gives no sign of life for so long owns its sessions no more", ge=1, le=300),
+    ] = 15.0
     max_sessions: Annotated[int, Meta(description="connections served at once", ge=1, le=1_000_000)] = 1_000
     allowed_origins: Annotated[
         str, Meta(description="comma-separated origins of pages that may connect; empty: any")

@@ -151,6 +151,7 @@ class Session:
             return EndSession(CloseCode.SESSION_FAILED, "the session cannot be loaded")
         except EndSession as end:
             return end
+        assert self._lease is not None
         self._slot = SaveSlot(record)
         self._is_loaded = True
         self._log.info(
@@ -159,6 +160,7 @@ class Session:
             resumed=self._is_resumed,
             turns=len(record.interview.turns),
             stage=record.interview.stage_index + 1,
+            lease_token=self._lease.token,
         )
         return await self._supervisor.run()
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from run import llm_choice
+from actors.persistence import PersistenceLimits
+from run import llm_choice, server_limits
 from settings import Settings, SettingsRefused, describe_settings, example_env, load_settings, variable
 
 KEY = "gsk_canary_key"
@@ -69,6 +70,7 @@ def test_every_setting_is_taken_from_its_variable(env_file: Path) -> None:
         "EVAA_MONGODB_DATABASE": "other",
         "EVAA_SQLITE_PATH": "a b.sqlite3",
         "EVAA_SPILL_PATH": "s.jsonl",
+        "EVAA_LEASE_S": "2.5",
         "EVAA_MAX_SESSIONS": "1",
         "EVAA_ALLOWED_ORIGINS": "https://a, https://b",
         "EVAA_IDLE_TIMEOUT_S": "86400",
@@ -118,6 +120,12 @@ def test_the_fallback_model_can_be_none(env_file: Path, given: str, models: int)
     assert choice.models == ("openai/gpt-oss-20b", "openai/gpt-oss-120b")[:models]
 
 
+def test_a_lease_is_renewed_three_times_before_it_ends(env_file: Path) -> None:
+    limits = server_limits(load_settings({"EVAA_LEASE_S": "6"}, env_file)).session.persistence
+    assert (limits.lease_ttl_s, limits.renew_every_s) == (6, 2)
+    assert server_limits(Settings()).session.persistence == PersistenceLimits()
+
+
 @pytest.mark.parametrize("plugin", ["auto", "groq", "scripted", "make:it", "our.deep.module:make_it", "_a.b1:_c"])
 def test_every_kind_of_interviewer(env_file: Path, plugin: str) -> None:
     assert load_settings({"EVAA_LLM": plugin, "GROQ_API_KEY": KEY}, env_file).llm == plugin
@@ -157,6 +165,8 @@ def test_every_kind_of_interviewer(env_file: Path, plugin: str) -> None:
         ("EVAA_DEEPGRAM_ENDPOINTING_MS", "0.3", "`int`"),
         ("EVAA_DEEPGRAM_UTTERANCE_END_MS", "999", ">= 1000"),
         ("EVAA_STT_IDLE_S", "0", "> 0"),
+        ("EVAA_LEASE_S", "0.9", ">= 1"),
+        ("EVAA_LEASE_S", "301", "<= 300"),
         ("EVAA_MAX_SESSIONS", "0", ">= 1"),
         ("EVAA_IDLE_TIMEOUT_S", "-5", "> 0"),
         ("EVAA_WRITE_DEADLINE_S", "86401", "<= 86400"),

@@ -6,6 +6,7 @@ DESCRIPTION = "EVAA, the backend of a voice agent that interviews people about t
 
 SIMULATE = "play Groq and Deepgram in this process: no key is needed"
 AUDIO = "play these recordings (WebM or Ogg with Opus, or 16-bit mono WAVE) in real time in place of what you type"
+NOW = "running sessions get them too, where they have a stage of the same stageId and have not reached it"
 
 
 def parse_arguments(arguments: list[str] | None, settings_help: str) -> argparse.Namespace:
@@ -27,14 +28,33 @@ def parse_arguments(arguments: list[str] | None, settings_help: str) -> argparse
     talk.add_argument("--session", help="resume this session: 24 hexadecimal digits (default: a new one)")
     talk.add_argument("--audio", metavar="FILE", nargs="+", action="extend", default=[], help=AUDIO)
 
+    health = commands.add_parser("health", help="tell by the exit status whether the server takes connections")
+    health.add_argument("--url", help="the server (default: ws://EVAA_HOST:EVAA_PORT/ws)")
+
     stages = commands.add_parser("stages", help="show, replace or write out the stages of the interview")
     actions = stages.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="show the stages that new sessions begin with")
     replace = actions.add_parser("import", help="put the stages of a file in their place, all or nothing")
     replace.add_argument("file", help="a YAML or JSON file; - is standard input")
+    replace.add_argument("--now", action="store_true", help=NOW)
     export = actions.add_parser("export", help="write them to standard output, as a file that import takes")
     export.add_argument("--format", choices=("yaml", "json"), default="yaml")
 
+    _add_session_commands(commands)
     parsed = parser.parse_args(arguments)
     parsed.command = parsed.command or "serve"
     return parsed
+
+
+def _add_session_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = commands.add_parser("export", help="write the stored sessions to standard output")
+    exported = export.add_subparsers(dest="what", metavar="WHAT", required=True)
+    out = exported.add_parser("sessions", help="all of them, one JSON object a line")
+    out.add_argument("--format", choices=("jsonl",), default="jsonl")
+
+    take = commands.add_parser("import", help="take in sessions that export wrote, perhaps from another store")
+    taken = take.add_subparsers(dest="what", metavar="WHAT", required=True)
+    into = taken.add_parser("sessions", help="add those that are not there; to go on after a break, run it again")
+    into.add_argument("file", nargs="?", default="-", help="what export wrote (default: -, standard input)")
+    into.add_argument("--format", choices=("jsonl",), default="jsonl")
+    into.add_argument("--replace", action="store_true", help="replace those that are there and are not the same")

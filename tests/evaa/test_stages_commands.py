@@ -3,11 +3,14 @@ from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 
-from evaa.commands.stages import export_stages, import_stages, list_stages
+from evaa.commands.arguments import parse_arguments
+from evaa.commands.stages import export_stages, import_stages, list_stages, run_stages, store_stages
 from evaa.interview.stages import MAX_BYTES, default_stages, format_stages, parse_stages
-from protocols.ports import SessionStore, StoreUnavailable
+from evaa.storage.memory import MemoryStore
+from protocols.ports import SessionStore, StoreError, StoreUnavailable
 from protocols.records import Stage
 
 OWN = (Stage("a" * 24, "Own [bold]stage[/bold]", "All of it", "Know all", order=7, opening="What is it?"),)
@@ -19,9 +22,12 @@ class StagesOnly:
     def __init__(self, stages: tuple[Stage, ...] = (), *, away: bool = False) -> None:
         self.held = stages
         self.away = away
+        self.is_unreadable = False
 
     async def stages(self) -> tuple[Stage, ...]:
         self.answer()
+        if self.is_unreadable:
+            raise StoreError("what is stored cannot be read (ValidationError)")
         return self.held
 
     async def replace_stages(self, stages: Sequence[Stage]) -> None:
@@ -140,3 +146,88 @@ async def test_a_store_that_is_away_is_one_sentence(out: StringIO, err: StringIO
     assert err.getvalue() == (
         "The stages cannot be read: no answer in 5 s\n" * 2 + "The stages were not imported: no answer in 5 s\n"
     )
+
+
+async def test_stages_that_cannot_be_read_are_told_and_can_be_replaced(
+    out: StringIO, err: StringIO, tmp_path: Path
+) -> None:
+    file = tmp_path / "stages.yaml"
+    file.write_text(format_stages(OWN, "yaml"), "utf-8")
+    fake, target = store(default_stages())
+    fake.is_unreadable = True
+
+    assert await list_stages(target, out, err) == 1
+    assert await export_stages(target, "json", out, err) == 1
+    assert out.getvalue() == ""
+    assert (
+        err.getvalue()
+        == (
+            "The stages cannot be read: what is stored cannot be read (ValidationError). "
+            "`stages import FILE` replaces them.\n"
+        )
+        * 2
+    )
+
+    for now_ms in (None, 5):
+        assert await import_stages(target, str(file), out, err, now_ms=now_ms) == 0
+        assert fake.held == (msgspec.structs.replace(OWN[0], imposed_at_ms=now_ms or 0),)
+
+
+# --- --now ----------------------------------------------------------------------------------------------------------
+
+BOTH = (*OWN, Stage("b" * 24, "Other", "The rest", "Know it", order=8, opening="And?"))
+
+
+async def imposed_at(target: SessionStore) -> list[int]:
+    return [stage.imposed_at_ms for stage in await target.stages()]
+
+
+async def test_now_imposes_all_stages_of_the_file(out: StringIO, err: StringIO, tmp_path: Path) -> None:
+    target = MemoryStore()
+    file = tmp_path / "stages.yaml"
+    file.write_text(format_stages(BOTH, "yaml"), "utf-8")
+
+    assert await import_stages(target, str(file), out, err, now_ms=1_000) == 0
+    assert await target.stages() == tuple(msgspec.structs.replace(stage, imposed_at_ms=1_000) for stage in BOTH)
+    assert out.getvalue() == (
+        "Imported 2 stages; new sessions begin with, and running sessions get, where they have not reached a stage:\n"
+        "  7. Own [bold]stage[/bold]\n  8. Other\n"
+    )
+
+
+async def test_what_is_imposed_is_newer_than_all_before_whatever_the_clock_says() -> None:
+    target = MemoryStore()
+    await store_stages(target, BOTH, now_ms=1_000)
+    await store_stages(target, BOTH, now_ms=400)
+    assert await imposed_at(target) == [1_001, 1_001]
+    await store_stages(target, OWN, now_ms=2_000)
+    assert await imposed_at(target) == [2_000]
+
+
+async def test_without_now_only_a_stage_that_is_as_it_was_stays_imposed() -> None:
+    target = MemoryStore()
+    await store_stages(target, BOTH, now_ms=1_000)
+    third = msgspec.structs.replace(BOTH[1], stage_id="c" * 24, order=9)
+    await store_stages(target, (BOTH[0], msgspec.structs.replace(BOTH[1], goal="Know more"), third))
+    assert await imposed_at(target) == [1_000, 0, 0]
+
+
+async def test_a_file_says_nothing_of_when_its_stages_were_imposed(out: StringIO, err: StringIO) -> None:
+    target = MemoryStore()
+    await store_stages(target, OWN, now_ms=1_000)
+    assert await export_stages(target, "json", out, err) == 0
+    assert parse_stages(out.getvalue()) == OWN
+    assert "1000" not in out.getvalue()
+
+
+@pytest.mark.parametrize("arguments", [["--now"], []])
+async def test_the_command_line_decides(out: StringIO, err: StringIO, tmp_path: Path, arguments: list[str]) -> None:
+    target = MemoryStore()
+    file = tmp_path / "stages.json"
+    file.write_text(format_stages(OWN, "json"), "utf-8")
+    parsed = parse_arguments(["stages", "import", str(file), *arguments], "")
+
+    assert await run_stages(target, parsed, out, err) == 0
+    (at_ms,) = await imposed_at(target)
+    assert (at_ms > 1_700_000_000_000) is bool(arguments)
+    assert ("running sessions" in out.getvalue()) is bool(arguments)

@@ -6,7 +6,7 @@ NUL), and numbers too. So the chat history is an array of JSON texts, one for ea
 established is a list of names and values.
 """
 
-from collections.abc import Mapping
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from odmantic.config import ODMConfigDict
 from protocols.ports import StoreError
 from protocols.records import Interview, SessionRecord, Stage, TurnRecord
 
+_OBJECT_ID = re.compile("[0-9a-f]{24}")
 _EPOCH = datetime(1970, 1, 1)
 _MS = timedelta(milliseconds=1)
 
@@ -85,6 +86,13 @@ class StageDocument(Model):
     imposedAtMs: int = 0
 
 
+class Spoken(msgspec.Struct, frozen=True):
+    """What was said in a session: the fields that may be too large for its document."""
+
+    messages: tuple[str, ...]
+    turns: tuple[TurnRecord, ...]
+
+
 # --- sessions ---------------------------------------------------------------------------------------------------
 
 
@@ -109,17 +117,18 @@ def session_fields(record: SessionRecord) -> dict[str, Any]:
     }
 
 
-def session_record(memory: Memory, overflow: Mapping[str, Any] | None) -> SessionRecord:
+def session_record(memory: Memory, overflow: Spoken | None) -> SessionRecord:
     """Return the record of a document; `overflow` is what its GridFS file holds, if it has one.
 
-    Raises `msgspec.ValidationError` if that is not what EVAA writes.
+    Raises `msgspec.ValidationError` if the document is not what EVAA writes; whole numbers may be doubles, which tools
+    make of them that know no others.
     """
-    turns, messages = (memory.turns, memory.messages) if overflow is None else (overflow["turns"], overflow["messages"])
+    spoken = overflow or msgspec.convert(memory, Spoken, from_attributes=True, strict=False)
     interview = Interview(
-        stages=msgspec.convert(memory.stages, tuple[Stage, ...]),
+        stages=msgspec.convert(memory.stages, tuple[Stage, ...], strict=False),
         stage_index=memory.stageIndex,
         follow_ups_used=memory.followUpsUsed,
-        turns=msgspec.convert(turns, tuple[TurnRecord, ...]),
+        turns=spoken.turns,
         facts={stage.stageId: {fact.name: fact.value for fact in stage.facts} for stage in memory.facts},
     )
     return SessionRecord(
@@ -127,7 +136,7 @@ def session_record(memory: Memory, overflow: Mapping[str, Any] | None) -> Sessio
         interview=interview,
         created_at_ms=_ms(memory.createdAt),
         updated_at_ms=_ms(memory.updatedAt),
-        messages=msgspec.convert(messages, tuple[str, ...]),
+        messages=spoken.messages,
         version=memory.version,
     )
 
@@ -171,9 +180,9 @@ def stage_record(document: StageDocument) -> Stage:
 
 
 def object_id(text: str) -> ObjectId:
-    """Return the ObjectId of 24 hexadecimal digits. Raises `StoreError` for anything else."""
-    if len(text) != 24 or not ObjectId.is_valid(text):
-        raise StoreError("MongoDB holds ids of 24 hexadecimal digits only")
+    """Return the ObjectId of 24 hexadecimal digits in lower case. Raises `StoreError` for anything else."""
+    if not _OBJECT_ID.fullmatch(text):
+        raise StoreError("MongoDB holds ids of 24 hexadecimal digits only, in lower case")
     return ObjectId(text)
 
 

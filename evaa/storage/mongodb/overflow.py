@@ -2,7 +2,8 @@
 
 MongoDB's limit is 16 MiB a document (mongodb.com/docs/manual/reference/limits); an interview comes near it only where
 somebody pastes whole books into it, but what was acknowledged must be stored all the same. Each save of such a session
-writes a file of its own, which is void until the document names it.
+writes a file of its own, which is void until the document names it. A file says which version of which session it is
+of: once a later version is stored no save of it can take effect any more, so that it can go, whoever wrote it.
 """
 
 from collections.abc import Mapping
@@ -10,27 +11,25 @@ from typing import Any
 
 import bson
 import msgspec
+import structlog
 from bson import ObjectId
-from gridfs.errors import NoFile
+from gridfs.errors import CorruptGridFile, NoFile
 from motor.motor_asyncio import AsyncIOMotorDatabase, AsyncIOMotorGridFSBucket
+from pymongo.errors import PyMongoError
 
+from evaa.storage.mongodb.documents import Spoken
+from evaa.storage.mongodb.errors import translated
 from protocols.ports import RecordTooLarge
 
 MAX_DOCUMENT_BYTES = 15 * 2**20
 """Above it a session goes to GridFS; the limit is 16 MiB, with the command round it."""
 
 MAX_SESSION_BYTES = 128 * 2**20
-_MOST_BYTES_A_CHARACTER = 4
-_FIELDS = ("messages", "turns")
+_log = structlog.get_logger(actor="store")
 
 
 def is_too_large(fields: Mapping[str, Any]) -> bool:
-    """Whether a session's fields do not fit into a document. Quick where they are far from it."""
-    characters = sum(map(len, fields["messages"])) + sum(
-        len(it["text"]) + len(it.get("reply", "")) for it in fields["turns"]
-    )
-    if characters * _MOST_BYTES_A_CHARACTER < MAX_DOCUMENT_BYTES // 2:
-        return False
+    """Whether a session's fields do not fit into a document. Costs 20 microseconds for the usual 50 KB."""
     return len(bson.encode(fields)) > MAX_DOCUMENT_BYTES
 
 
@@ -40,32 +39,38 @@ class Overflow:
     def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
         self._bucket = AsyncIOMotorGridFSBucket(database, bucket_name="memories")
 
-    async def put(self, session_id: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """Store what is large of the fields in a new file; return the fields that name it instead.
+    async def put(self, session: ObjectId, version: int, fields: dict[str, Any]) -> dict[str, Any]:
+        """Store what is large of the fields of a version in a new file; return the fields that name it instead.
 
         Raises `RecordTooLarge` beyond `MAX_SESSION_BYTES`, and what the driver raises.
         """
-        data = msgspec.json.encode({name: fields[name] for name in _FIELDS})
+        data = msgspec.json.encode({name: fields[name] for name in Spoken.__struct_fields__})
         if len(data) > MAX_SESSION_BYTES:
             raise RecordTooLarge(f"a session may have {MAX_SESSION_BYTES >> 20} MiB at most")
-        file_id: ObjectId = await self._bucket.upload_from_stream(session_id, data)
-        return {**fields, **{name: [] for name in _FIELDS}, "overflowId": file_id}
+        metadata = {"sessionId": session, "version": version}
+        file_id: ObjectId = await self._bucket.upload_from_stream(str(session), data, metadata=metadata)
+        return {**fields, **{name: [] for name in Spoken.__struct_fields__}, "overflowId": file_id}
 
-    async def get(self, file_id: ObjectId) -> dict[str, Any] | None:
-        """Return the fields that a file holds; None if it is gone, since a newer one took its place."""
-        fields: dict[str, Any] | None
+    async def get(self, file_id: ObjectId) -> Spoken | None:
+        """Return what a file holds; None if it is gone, or going, since a newer one took its place.
+
+        Raises `msgspec.DecodeError` if it is not what EVAA writes, and what the driver raises.
+        """
+        spoken: Spoken | None
         try:
             stream = await self._bucket.open_download_stream(file_id)
-            fields = msgspec.json.decode(await stream.read())
-        except NoFile:
-            fields = None
-        return fields
+            spoken = msgspec.json.decode(await stream.read(), type=Spoken)
+        except (NoFile, CorruptGridFile):
+            spoken = None
+        return spoken
 
-    async def forget(self, file_id: ObjectId | None) -> None:
-        """Delete a file that no document names any more, if there is one."""
-        if file_id is None:
-            return
+    async def forget_older(self, session: ObjectId, version: int) -> None:
+        """Delete the files of a session's versions before this one, which is stored. The next time, if that fails."""
+        older = {"filename": str(session), "metadata.version": {"$lt": version}}
         try:
-            await self._bucket.delete(file_id)
+            for file in await self._bucket.find(older).to_list(None):
+                await self._bucket.delete(file._id)
         except NoFile:
-            return
+            pass  # somebody else is at it
+        except PyMongoError as error:
+            _log.warning("store.files_kept", reason=str(translated(error)))

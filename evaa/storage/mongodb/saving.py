@@ -15,7 +15,6 @@ from pymongo.errors import DuplicateKeyError, PyMongoError, ServerSelectionTimeo
 from pymongo.read_concern import ReadConcern
 
 from evaa.storage.mongodb.documents import object_id, session_fields
-from evaa.storage.mongodb.errors import leaves_doubt
 from evaa.storage.mongodb.overflow import Overflow, is_too_large
 from protocols.ports import LeaseLost, SessionExists, VersionConflict
 from protocols.records import Lease, SessionRecord
@@ -61,40 +60,48 @@ class Saving:
     async def create(self, record: SessionRecord, owner: str) -> None:
         """Insert a session at version 0 whose lease has yet to be renewed. Raises `SessionExists`."""
         key, attempt = object_id(record.session_id), Attempt(-1, 1, ObjectId(), 1)
-        fields = await self._storable_fields(record)
+        fields = await self._storable_fields(record, attempt)
         lease = {"leaseOwner": owner, "leaseToken": attempt.token, "leaseUntil": Int64(0)}
         try:
             await self._memories.insert_one({"_id": key, **fields, **attempt.marks(), **lease})
-        except DuplicateKeyError:
-            raise SessionExists("there is a session of this id") from None
         except PyMongoError as error:
-            if not await self._has_landed(key, attempt, error):
-                raise
+            if await self._has_landed(key, attempt, error):
+                return
+            if isinstance(error, DuplicateKeyError):
+                raise SessionExists("there is a session of this id") from None
+            raise
 
     async def save(self, record: SessionRecord, lease: Lease) -> None:
         """Replace a session's fields. Raises `VersionConflict` and `LeaseLost`."""
         key = object_id(record.session_id)
-        fields = await self._storable_fields(record)
         attempt = self._next_attempt(record, lease)
-        expected = {"_id": key, "leaseToken": lease.token, **attempt.expects()}
-        change = {"$set": {**fields, **attempt.marks()}}
-        before: _Document | None = {}
+        change = {"$set": {**await self._storable_fields(record, attempt), **attempt.marks()}}
         try:
-            before = await self._memories.find_one_and_update(expected, change, {"overflowId": 1})
+            if not await self._replace(key, attempt, change):
+                await self._find_reason(key, attempt)
         except PyMongoError as error:
-            if leaves_doubt(error):
-                self._unsure[record.session_id] = attempt
+            # Whatever it is: a refusal may be that of a retry, and a write that was only not replicated is there.
+            self._unsure[record.session_id] = attempt
             if not await self._has_landed(key, attempt, error):
                 raise
         self._unsure.pop(record.session_id, None)
-        if before is None:
-            await self._find_reason(key, attempt)
-        else:
-            await self._overflow.forget(before.get("overflowId"))
 
     def forget(self, session_id: str) -> None:
         """The session has ended: what was unsure of it does not matter any more."""
         self._unsure.pop(session_id, None)
+
+    async def _replace(self, key: ObjectId, attempt: Attempt, change: _Document) -> bool:
+        """Change the document, if it is as expected, and delete the files that it cannot name any more.
+
+        Nearly none has ever named a file, and those are not asked for any.
+        """
+        expected = {"_id": key, "leaseToken": attempt.token, **attempt.expects()}
+        if (await self._memories.update_one({**expected, "overflowId": None}, change)).matched_count:
+            return True
+        if not (await self._memories.update_one(expected, change)).matched_count:
+            return False
+        await self._overflow.forget_older(key, attempt.version + 1)
+        return True
 
     def _next_attempt(self, record: SessionRecord, lease: Lease) -> Attempt:
         earlier = self._unsure.get(record.session_id)
@@ -102,13 +109,15 @@ class Saving:
             return Attempt(record.version, lease.token, ObjectId(), 1)
         return msgspec.structs.replace(earlier, number=earlier.number + 1)
 
-    async def _storable_fields(self, record: SessionRecord) -> _Document:
+    async def _storable_fields(self, record: SessionRecord, attempt: Attempt) -> _Document:
         fields = session_fields(record)
-        return await self._overflow.put(record.session_id, fields) if is_too_large(fields) else fields
+        if not is_too_large(fields):
+            return fields
+        return await self._overflow.put(object_id(record.session_id), attempt.version + 1, fields)
 
     async def _has_landed(self, key: ObjectId, attempt: Attempt, error: PyMongoError) -> bool:
         """Look for a write of unknown outcome, once. False: it has not landed so far."""
-        if not leaves_doubt(error) or isinstance(error, ServerSelectionTimeoutError):
+        if isinstance(error, ServerSelectionTimeoutError):
             return False  # where no server can be had, nobody can be asked
         try:
             document = await self._settled.find_one({"_id": key}, _OUTCOME)

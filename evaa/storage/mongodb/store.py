@@ -6,6 +6,7 @@ owner, and its times are on the server's clock.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 import msgspec
@@ -14,9 +15,8 @@ import trio
 from bson import Int64, ObjectId
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorClientSession, AsyncIOMotorCollection
 from odmantic import AIOEngine, Model
-from odmantic.exceptions import DocumentParsingError
 from pymongo import DeleteMany, ReplaceOne, ReturnDocument
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure
 
 from evaa.asyncio_bridge import Bridge
 from evaa.storage.mongodb.documents import (
@@ -27,7 +27,7 @@ from evaa.storage.mongodb.documents import (
     stage_fields,
     stage_record,
 )
-from evaa.storage.mongodb.errors import translated, unreadable
+from evaa.storage.mongodb.errors import DRIVER_ERRORS, translated
 from evaa.storage.mongodb.overflow import Overflow
 from evaa.storage.mongodb.saving import Saving
 from evaa.storage.storable import storable
@@ -44,6 +44,9 @@ MAX_CALLS = 40
 CLOSE_S = 5.0
 _NOW = {"$toLong": "$$NOW"}  # compared as whole numbers: those mean the same everywhere
 _LOAD_ATTEMPTS = 3
+_STAGES_RETRIES = 10
+"""Somebody else may be replacing them as well: then the server refuses one of the two at once."""
+
 _log = structlog.get_logger(actor="store")
 
 
@@ -79,7 +82,8 @@ class MongoStore:
         """See `SessionStore.create`. The record's own version is ignored."""
         lease = Lease(record.session_id, owner, 1)
         await self._call(self._saving.create, storable(record), owner)
-        await self.renew(lease, ttl_s)  # an insert cannot read the server's clock
+        with suppress(LeaseLost):  # overtaken in this very moment: the owner will learn of it as ever
+            await self.renew(lease, ttl_s)  # an insert cannot read the server's clock
         return lease
 
     async def load(self, session_id: str) -> SessionRecord | None:
@@ -189,10 +193,8 @@ class MongoStore:
     async def _call_translating(self, function: Callable[_P, Awaitable[_T]], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return await self._bridge.call(function, *args, **kwargs)
-        except PyMongoError as error:
+        except DRIVER_ERRORS as error:
             raise translated(error) from None
-        except (DocumentParsingError, msgspec.ValidationError) as error:
-            raise unreadable(error) from None
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -220,8 +222,15 @@ class MongoStore:
         if not await self._has_transactions():
             await self._put_stages(documents, None)
             return
-        async with await self._client.start_session() as session:
-            await session.with_transaction(lambda it: self._put_stages(documents, it))
+        for is_last in (*[False] * _STAGES_RETRIES, True):
+            try:
+                # Not `with_transaction`: it goes on trying for two minutes, with a server that is silent too.
+                async with await self._client.start_session() as session, session.start_transaction():
+                    await self._put_stages(documents, session)
+                return
+            except OperationFailure as refused:
+                if is_last or not refused.has_error_label("TransientTransactionError"):
+                    raise
 
     async def _put_stages(self, documents: list[_Document], session: AsyncIOMotorClientSession | None) -> None:
         kept = [document["_id"] for document in documents]
