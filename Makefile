@@ -26,6 +26,7 @@ check:
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.turns
 	$(BIN)/python -m benchmarks.audio
+	$(BIN)/python -m benchmarks.storage
 
 install: $(VENV)/.installed
 

@@ -64,6 +64,7 @@ def contestant(
             "EVAA_LLM": "groq",
             "GROQ_API_KEY": "x",
             "GROQ_BASE_URL": provider,
+            "EVAA_STORE": "sqlite",
             "EVAA_SQLITE_PATH": f"{folder}/evaa.sqlite3",
             "EVAA_SPILL_PATH": f"{folder}/spill",
             "EVAA_LOG_FORMAT": "json",
