@@ -7,7 +7,7 @@ should have come of it.
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from evaa.interview.engine import TurnEngine
+from evaa.interview.engine import NO_MORE_KEPT, TurnEngine
 from evaa.interview.exchange import exchange
 from evaa.interview.speculation import MAX_ASKED_AHEAD, SpeculatingEngine
 from protocols.frontend import Delta, ErrorFrame, Reply, ServerFrame, Transcript, TurnCancelled, TurnStarted
@@ -219,12 +219,13 @@ class World:
         refused_before = self.count_refused()
         self.tell(Said(text=text, source=source, at=0.0, client_id=client_id))
         if self.count_refused() > refused_before:
-            assert self.writing is not None
+            assert self.writing is not None or self.is_unsaved or self.acks
         elif text not in self.texts:
             self.texts.append(text)
 
     def count_refused(self) -> int:
-        return sum(isinstance(frame, ErrorFrame) and frame.code == "rate_limited" for frame in self.outbox)
+        errors = [frame for frame in self.outbox if isinstance(frame, ErrorFrame)]
+        return sum(frame.code == "rate_limited" or frame.message == NO_MORE_KEPT for frame in errors)
 
     def say_again(self, client_id: str) -> None:
         """Once more: nothing new, unless it was refused, or lost in a crash."""
