@@ -261,8 +261,24 @@ async def test_a_store_that_hangs_delays_the_end_by_its_bounds_only(
     await client.leave()
     await evaa.gone()
     assert evaa.spill.spilled_at == [4.0]
-    assert client.wire.closed_at == 0.0  # the client had gone; the session took 4 s more, and 1 s for the lease
-    assert trio.current_time() == 5.0
+    assert client.wire.closed_at == 0.0  # the client had gone; the session took 4 s more, and did not ask for the lease
+    assert trio.current_time() == 4.0
+
+
+async def test_a_lease_that_cannot_be_given_up_delays_the_end_by_its_bound_only(
+    nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaa = Evaa(nursery, limits=ServerLimits(session=SessionLimits(release_s=1.0)))
+    client = await evaa.join()
+
+    async def hang(*_: object) -> None:
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(evaa.store, "release", hang)
+    await client.ask("one")
+    await client.leave()
+    await evaa.gone()
+    assert trio.current_time() == 1.0
 
 
 async def test_the_lease_is_renewed(evaa: Evaa, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
