@@ -199,7 +199,7 @@ class Persistence:
 
     async def _save_last(self) -> None:
         """The last chance: save within the bound, or else spill."""
-        with trio.move_on_after(self._limits.last_save_s):
+        with trio.move_on_after(self._limits.last_save_s) as patience:
             while self._slot.is_unsaved:
                 try:
                     await self._save_once()
@@ -209,6 +209,7 @@ class Persistence:
                 except StoreError as error:
                     self._log.error("store.refused", reason=type(error).__name__)
                     break
+        self._slot.store_is_away |= patience.cancelled_caught
         if self._slot.is_unsaved:
             record = msgspec.structs.replace(self._slot.latest.record, version=self._slot.version)
             try:
