@@ -107,6 +107,7 @@ class Persistence:
         self._agent = agent
         self._spill = spill
         self._limits = limits
+        self._is_silent = False
         self._log = structlog.get_logger(actor="persistence", session_id=lease.session_id)
 
     async def run(self) -> None:
@@ -169,6 +170,7 @@ class Persistence:
 
     async def _save_once(self) -> int:
         """Save the newest state, however many came since the last save; return its revision."""
+        begun = trio.current_time()
         save = self._slot.latest
         record = msgspec.structs.replace(save.record, version=self._slot.version)
         try:
@@ -176,13 +178,16 @@ class Persistence:
         except LeaseLost:
             self._slot.saved_revision = save.revision  # the session is its new owner's; there is nothing to spill
             raise
+        except StoreUnavailable:
+            self._slot.store_is_away = True
+            self._is_silent = trio.current_time() - begun > self._limits.slow_after_s
+            raise
         self._slot.version = stored.version
         self._slot.saved_revision = save.revision
         return save.revision
 
     async def _tell_trouble(self, error: StoreUnavailable, back_off_s: float) -> None:
         self._log.warning("store.retrying", reason=str(error), back_off_s=back_off_s)
-        self._slot.store_is_away = True
         await self._tell(StoreTroubled())  # at every try: an agent that was restarted meanwhile has forgotten it
 
     async def _tell(self, message: Message) -> None:
@@ -198,13 +203,14 @@ class Persistence:
             self._log.warning("store.retrying", reason=str(error), back_off_s=self._limits.renew_every_s)
 
     async def _save_last(self) -> None:
-        """The last chance: save within the bound, or else spill."""
+        """The last chance: save within the bound, or else spill. A store that said nothing is not asked again."""
         with trio.move_on_after(self._limits.last_save_s) as patience:
-            while self._slot.is_unsaved:
+            while self._slot.is_unsaved and not self._is_silent:
                 try:
                     await self._save_once()
+                except LeaseLost:
+                    break
                 except StoreUnavailable:
-                    self._slot.store_is_away = True
                     await trio.sleep(self._limits.first_back_off_s)
                 except StoreError as error:
                     self._log.error("store.refused", reason=type(error).__name__)

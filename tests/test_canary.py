@@ -305,12 +305,16 @@ async def test_trouble_of_the_store(world: World, log: io.StringIO, capfd: pytes
         world.store.fail_next(2, "save")
         await say(websocket)
         await until(websocket, "reply")
-    for error in (RecordTooLarge(WORDS), RuntimeError(WORDS)):
-        async with world.client() as websocket:
-            world.store.errors.append(error)
-            await say(websocket)
+    async with world.client() as websocket:
+        world.store.errors.append(RuntimeError(WORDS))
+        await say(websocket)
+        await until(websocket, "error")
+    async with world.client() as websocket:
+        world.store.errors += [RecordTooLarge(WORDS)] * 2
+        await say(websocket)
+        with pytest.raises(ConnectionClosed):
             await until(websocket, "error")
-    check(log, capfd, "store.retrying", "store.recovered", "actor.failed")
+    check(log, capfd, "store.retrying", "store.recovered", "actor.failed", "store.refused", "store.spilled")
 
 
 async def test_what_libraries_and_orphans_say(

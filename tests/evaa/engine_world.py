@@ -1,7 +1,6 @@
 """The world around a turn engine, in small: an interviewer, an outbox, a client, a store, and crashes of each.
 
-It carries out what the engine wants, as the actors do, but only when told to; and it remembers, in its own way, what
-should have come of it.
+It carries out what the engine wants, but only when told to; and it remembers in its own way what should come of it.
 """
 
 from collections import Counter, deque
@@ -224,8 +223,8 @@ class World:
             self.texts.append(text)
 
     def count_refused(self) -> int:
-        errors = [frame for frame in self.outbox if isinstance(frame, ErrorFrame)]
-        return sum(frame.code == "rate_limited" or frame.message == NO_MORE_KEPT for frame in errors)
+        errors = (it for it in self.outbox if isinstance(it, ErrorFrame))
+        return sum(it.code == "rate_limited" or it.message == NO_MORE_KEPT for it in errors)
 
     def say_again(self, client_id: str) -> None:
         """Once more: nothing new, unless it was refused, or lost in a crash."""

@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
+CLOSE_S = 2.0
+"""A process that was stopped answers no close frame."""
+
 
 class Client:
     """A connection in `evaa.v2.json`. `receive` and `next` raise `ConnectionClosed` when it has ended."""
@@ -53,6 +56,9 @@ async def connected(url: str) -> AsyncIterator[Client]:
         websocket = await wrap_client_stream(
             nursery, stream, f"{parts.hostname}:{parts.port}", path, subprotocols=["evaa.v2.json"]
         )
-        async with websocket:
+        try:
             yield Client(websocket)
+        finally:
+            with trio.move_on_after(CLOSE_S):
+                await websocket.aclose()
         nursery.cancel_scope.cancel()

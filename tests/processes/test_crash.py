@@ -1,31 +1,22 @@
 """`kill -9` at random moments under load: every acknowledged utterance is there after the restart, none twice."""
 
 import random
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import trio
-from trio_websocket import ConnectionClosed, HandshakeError
 
 from tests.processes.client import Client, connected
 from tests.processes.daemon import Daemon, running_daemon
+from tests.processes.documents import stored_session
+from tests.processes.people import Person, suppress_the_crash
 
-ROUNDS = 50
 CLIENTS = 6
 ROUNDS_A_SESSION = 10
 
 
-@dataclass
-class Person:
-    """Someone who talks to one session over many crashes, and remembers what was acknowledged."""
-
-    session_id: str
-    said: list[str] = field(default_factory=list)
-    acknowledged: set[str] = field(default_factory=set)
+class Talker(Person):
+    """Someone who talks to one session over many crashes."""
 
     async def talk(self, url: str, switch: "KillSwitch") -> None:
         """Resume, check the replay, send again what was not acknowledged, and go on talking until cut off."""
@@ -39,24 +30,16 @@ class Person:
             frame = await client.receive()
             if frame["type"] == "ready":
                 self.check(frame["messages"])
-                for words in [words for words in self.said if words not in self.acknowledged]:
+                for words in self.unsure:
                     await client.send(type="text", text=words, id=words)
             elif frame["type"] == "turnStarted":
                 self.acknowledged.add(frame["id"])
             elif frame["type"] == "reply":
-                self.said.append(f"{self.session_id[-4:]} says {len(self.said)}")
-                await client.send(type="text", text=self.said[-1], id=self.said[-1])
+                words = self.think()
+                await client.send(type="text", text=words, id=words)
             elif frame["type"] == "error":
                 raise AssertionError(frame)
             switch.count()
-
-    def check(self, replay: list[dict[str, str]]) -> None:
-        stored = Counter(line["text"] for line in replay if line["role"] == "user")
-        lost = self.acknowledged - set(stored)
-        assert not lost, f"acknowledged, but not there after the restart: {lost}"
-        twice = [words for words, count in stored.items() if count > 1]
-        assert not twice, f"there twice: {twice}"
-        assert set(stored) <= set(self.said)
 
 
 class KillSwitch:
@@ -74,22 +57,34 @@ class KillSwitch:
 
 @pytest.mark.timeout(400)
 async def test_acknowledged_utterances_survive_kill_9(tmp_path: Path) -> None:
+    await crash_again_and_again(tmp_path, rounds=50)
+
+
+@pytest.mark.timeout(400)
+async def test_they_survive_it_in_mongodb(tmp_path: Path, mongo_uri: str, mongo_database: str) -> None:
+    in_mongodb = {"MONGODB_URI": mongo_uri, "EVAA_MONGODB_DATABASE": mongo_database}
+    for person in await crash_again_and_again(tmp_path, rounds=8, **in_mongodb):
+        person.check_document(stored_session(mongo_uri, mongo_database, person.session_id))
+
+
+async def crash_again_and_again(folder: Path, rounds: int, **environment: str) -> list[Talker]:
     chance = random.Random(20261122)
-    people: list[Person] = []
-    everyone: list[Person] = []
-    for number in range(ROUNDS):
+    people: list[Talker] = []
+    everyone: list[Talker] = []
+    for number in range(rounds):
         if number % ROUNDS_A_SESSION == 0:
-            people = [Person(f"{chance.randrange(16**24):024x}") for _ in range(CLIENTS)]
+            people = [Talker(f"{chance.randrange(16**24):024x}") for _ in range(CLIENTS)]
             everyone += people
-        async with running_daemon(tmp_path) as daemon:
+        async with running_daemon(folder, **environment) as daemon:
             await talk_until_killed(daemon, people, KillSwitch(chance.randrange(1, 120)))
-    assert sum(len(person.acknowledged) for person in everyone) > ROUNDS * 5, "there was no load"
-    async with running_daemon(tmp_path) as daemon:
+    assert sum(len(person.acknowledged) for person in everyone) > rounds * 5, "there was no load"
+    async with running_daemon(folder, **environment) as daemon:
         for person in everyone:
             await check_quietly(daemon.url, person)
+    return everyone
 
 
-async def talk_until_killed(daemon: Daemon, people: list[Person], switch: KillSwitch) -> None:
+async def talk_until_killed(daemon: Daemon, people: list[Talker], switch: KillSwitch) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(daemon.read_to_end)
         for person in people:
@@ -102,12 +97,3 @@ async def check_quietly(url: str, person: Person) -> None:
     async with connected(url) as client:
         await client.send(type="start", sessionId=person.session_id, replay=True)
         person.check((await client.next("ready"))["messages"])
-
-
-@contextmanager
-def suppress_the_crash() -> Iterator[None]:
-    """What a client sees of it: the connection ends, or cannot be had."""
-    try:
-        yield
-    except* (ConnectionClosed, HandshakeError, OSError, trio.BrokenResourceError):
-        pass
