@@ -15,7 +15,7 @@ from protocols.ports import StoreError
 
 _OPTIONS: dict[str, Any] = {
     "timeoutMS": 5_000,  # without it, a server that falls silent hangs a call for ever
-    "serverSelectionTimeoutMS": 2_000,
+    "serverSelectionTimeoutMS": 2_000,  # for the client's end: a call waits for a server until its own time is up
     "connectTimeoutMS": 2_000,  # also the name server's, which none of the others bounds
     "w": "majority",  # else a failover may forget a save that was acknowledged, or who the owner is
     "journal": True,
@@ -41,6 +41,7 @@ async def open_mongo_store(bridge: Bridge, uri: str, database: str) -> MongoStor
     """
 
     async def make() -> MongoStore:
+        uri.encode()  # bytes of the environment that are no text: the driver would stumble over them later
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # the driver only warns of an option that it does not know, or not so
             client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(uri, **_options_besides(uri), **_FIXED)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from bson import ObjectId
-from odmantic import EmbeddedModel, Field, Index, Model
+from odmantic import Field, Index, Model
 from odmantic.config import ODMConfigDict
 
 from protocols.ports import StoreError
@@ -23,18 +23,18 @@ _EPOCH = datetime(1970, 1, 1)
 _MS = timedelta(milliseconds=1)
 
 
-class Fact(EmbeddedModel):
+class Fact(msgspec.Struct, frozen=True):
     """One thing that is established."""
 
     name: str
     value: str
 
 
-class StageFacts(EmbeddedModel):
+class StageFacts(msgspec.Struct, frozen=True, rename="camel"):
     """What is established of one stage."""
 
-    stageId: str
-    facts: list[Fact] = []
+    stage_id: str
+    facts: tuple[Fact, ...] = ()
 
 
 class Memory(Model):
@@ -59,7 +59,7 @@ class Memory(Model):
     followUpsUsed: int
     stages: list[dict[str, Any]]
     turns: list[dict[str, Any]]
-    facts: list[StageFacts]
+    facts: list[dict[str, Any]]
     version: int
     writeId: ObjectId | None = None
     writeAttempt: int = 0
@@ -110,7 +110,7 @@ def session_fields(record: SessionRecord) -> dict[str, Any]:
         "stages": msgspec.to_builtins(interview.stages),
         "turns": msgspec.to_builtins(interview.turns),
         "facts": [
-            {"stageId": stage_id, "facts": [{"name": name, "value": value} for name, value in facts.items()]}
+            msgspec.to_builtins(StageFacts(stage_id, tuple(Fact(*fact) for fact in facts.items())))
             for stage_id, facts in interview.facts.items()
         ],
         "overflowId": None,
@@ -129,7 +129,10 @@ def session_record(memory: Memory, overflow: Spoken | None) -> SessionRecord:
         stage_index=memory.stageIndex,
         follow_ups_used=memory.followUpsUsed,
         turns=spoken.turns,
-        facts={stage.stageId: {fact.name: fact.value for fact in stage.facts} for stage in memory.facts},
+        facts={
+            stage.stage_id: {fact.name: fact.value for fact in stage.facts}
+            for stage in msgspec.convert(memory.facts, list[StageFacts])
+        },
     )
     return SessionRecord(
         session_id=str(memory.sessionId),

@@ -18,7 +18,7 @@ _TOO_LARGE = {10334, 17419, 17420}
 
 def translated(error: Exception) -> StoreError:
     """Return what the port raises for `error`, one of `DRIVER_ERRORS`."""
-    name = type(error).__name__
+    name = type(error).__name__.lstrip("_")
     if isinstance(error, DocumentTooLarge) or (isinstance(error, OperationFailure) and error.code in _TOO_LARGE):
         return RecordTooLarge("MongoDB cannot hold a record of this size")
     if isinstance(error, PyMongoError):

@@ -38,6 +38,7 @@ class Overflow:
 
     def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
         self._bucket = AsyncIOMotorGridFSBucket(database, bucket_name="memories")
+        self._files = database["memories.files"]
 
     async def put(self, session: ObjectId, version: int, fields: dict[str, Any]) -> dict[str, Any]:
         """Store what is large of the fields of a version in a new file; return the fields that name it instead.
@@ -68,8 +69,8 @@ class Overflow:
         """Delete the files of a session's versions before this one, which is stored. The next time, if that fails."""
         older = {"filename": str(session), "metadata.version": {"$lt": version}}
         try:
-            for file in await self._bucket.find(older).to_list(None):
-                await self._bucket.delete(file._id)
+            for file in await self._files.find(older, {"_id": 1}).to_list(None):
+                await self._bucket.delete(file["_id"])
         except NoFile:
             pass  # somebody else is at it
         except PyMongoError as error:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from bson import Int64, ObjectId
 from motor.motor_asyncio import AsyncIOMotorCollection
-from pymongo.errors import DuplicateKeyError, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from evaa.storage.mongodb.documents import object_id, session_fields
@@ -116,9 +116,12 @@ class Saving:
         return await self._overflow.put(object_id(record.session_id), attempt.version + 1, fields)
 
     async def _has_landed(self, key: ObjectId, attempt: Attempt, error: PyMongoError) -> bool:
-        """Look for a write of unknown outcome, once. False: it has not landed so far."""
-        if isinstance(error, ServerSelectionTimeoutError):
-            return False  # where no server can be had, nobody can be asked
+        """Look for a write of unknown outcome, once. False: it has not landed so far, or nobody can be asked.
+
+        A server that cannot be had, or that says nothing, would only take as long again.
+        """
+        if error.timeout:
+            return False
         try:
             document = await self._settled.find_one({"_id": key}, _OUTCOME)
         except PyMongoError:

@@ -41,7 +41,7 @@ _Document = dict[str, Any]
 MAX_CALLS = 40
 """Calls that may be under way at once, each in a thread; further ones wait, and can be cancelled."""
 
-CLOSE_S = 5.0
+CLOSE_S = 1.0
 _NOW = {"$toLong": "$$NOW"}  # compared as whole numbers: those mean the same everywhere
 _LOAD_ATTEMPTS = 3
 _STAGES_RETRIES = 10
