@@ -14,7 +14,7 @@ from tests.mongodb.stores import mongo_store
 @pytest.fixture
 def database(mongo_uri: str, mongo_database: str) -> Iterator[Database[dict[str, Any]]]:
     """The test's database, for whoever edits it by hand."""
-    with client(mongo_uri) as mongo:
+    with client(mongo_uri, timeout_s=10) as mongo:
         yield mongo[mongo_database]
 
 

@@ -13,7 +13,7 @@ from protocols.ports import LeaseHeld, SessionExists, StoreUnavailable
 from tests.contracts.examples import S1, S2, TTL_S, changed, make_record, make_stage, stored, taken, with_words
 from tests.mongodb.faults import PATIENCE_S, DropReply, DropRequest, Fault, SwallowRequest
 from tests.mongodb.server import DEFAULT_EXECUTABLE, EXECUTABLE_VARIABLE, fresh_database, own_server
-from tests.mongodb.stores import RETRIES, World, faulty_world
+from tests.mongodb.stores import NO_RETRIES, WRITE_RETRIES, World, faulty_world
 
 OLD = (make_stage("a", 1), make_stage("b", 2))
 NEW = (make_stage("b", 1), make_stage("c", 2))
@@ -159,8 +159,11 @@ async def _is_done(world: World, call: Call) -> bool:
     return True
 
 
-@RETRIES
-@pytest.mark.parametrize("kind", [DropRequest, DropReply])
+@pytest.mark.parametrize(
+    ("kind", "retries"),
+    [(DropRequest, NO_RETRIES), (DropReply, NO_RETRIES), (DropReply, WRITE_RETRIES)],
+    ids=["request", "reply", "reply, retried"],
+)
 @pytest.mark.parametrize(("call", "command"), EACH)
 async def test_what_failed_can_be_done_again(
     mongo_uri: str, mongo_database: str, call: Call, command: str, kind: type[Fault], retries: dict[str, str]

@@ -52,7 +52,7 @@ def of_size(size: int) -> SessionRecord:
 # SecantusDB, with the little memory that it is given here, takes no more than this before it has to rest.
 @pytest.mark.parametrize(
     ("size", "saves", "is_large"),
-    [(15 * MIB - 10_000, 2, False), (15 * MIB + 10_000, 2, True), (16 * MIB, 2, True), (40 * MIB, 1, True)],
+    [(15 * MIB - 10_000, 2, False), (15 * MIB + 10_000, 1, True), (16 * MIB, 2, True), (40 * MIB, 1, True)],
 )
 async def test_any_size_is_stored(size: int, saves: int, *, is_large: bool) -> None:
     with own_server() as server, client(server.uri, timeout_s=10) as mongo:
