@@ -2,23 +2,27 @@
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import structlog
 import trio
 
 from actors.outbox import Outbox
 from actors.persistence import SaveSlot
+from actors.writing import Writing, rendered
 from evaa.interview.engine import TurnEngine
 from evaa.interview.speculation import SpeculatingEngine
-from protocols.frontend import Delta, Reply, ServerFrame
+from protocols.frontend import Delta, ErrorFrame, Reply, ServerFrame
 from protocols.messages import (
     Answered,
     AnswerFailed,
     Ask,
+    AskAbout,
     DeltaTaken,
     Effect,
     Message,
+    Render,
     ReplyPiece,
     ReplyReceived,
     ReplyRestarted,
@@ -30,8 +34,16 @@ from protocols.messages import (
     StopAsking,
     TurnCompleted,
     Withdraw,
+    Write,
 )
 from protocols.ports import Interviewer, InterviewerFailed, TurnBrief
+from protocols.writing import ReviewBrief, WritingBrief
+
+T = TypeVar("T")
+MAX_EXPORTS = 4
+"""Files that are made for one client at a time."""
+
+TOO_MANY_EXPORTS = "Too many exports at once; wait for those that were asked for"
 
 
 class DrainAsked(Message, frozen=True, gc=False):
@@ -54,6 +66,7 @@ class Agent:
         outbox: Outbox,
         mailbox: trio.MemoryReceiveChannel[Message],
         interviewer: Interviewer,
+        writing: Writing,
         *,
         reply_acknowledges: bool,
         greeting: Callable[[TurnEngine], list[Effect]],
@@ -65,6 +78,8 @@ class Agent:
         self._outbox = outbox
         self._mailbox = mailbox
         self._interviewer = interviewer
+        self._writing = writing
+        self._exports = 0
         self._greeting = greeting
         self._engine = TurnEngine(
             slot.latest.record,
@@ -145,6 +160,40 @@ class Agent:
                     self._log_turn(effect)
                 case SpeculationEnded(used, ahead_ms):
                     self._log.info("turn.speculated", used=used, ahead_ms=ahead_ms)
+                case Write(brief):
+                    self._start(self._write, brief)
+                case AskAbout(brief):
+                    self._start(self._review, brief)
+                case Render():
+                    self._export(effect)
+
+    def _start(self, work: Callable[[T], Awaitable[None]], task: T) -> None:
+        if not self._is_over:
+            self._nursery.start_soon(self._begin, work, task)
+
+    async def _begin(self, work: Callable[[T], Awaitable[None]], task: T) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()  # the agent may have been stopped before this began
+        await work(task)
+
+    async def _write(self, brief: WritingBrief) -> None:
+        self.handle(await self._writing.write(brief))
+
+    async def _review(self, brief: ReviewBrief) -> None:
+        question = self._asking[brief.turn] = _Question(self, brief.turn)
+        with question.scope:
+            question.report(await self._writing.review(brief))
+        self._forget(brief.turn, question)
+
+    def _export(self, effect: Render) -> None:
+        if self._exports >= MAX_EXPORTS:
+            self._outbox.put(ErrorFrame(code="rate_limited", message=TOO_MANY_EXPORTS, retryable=True))
+        else:
+            self._exports += 1
+            self._start(self._render, effect)
+
+    async def _render(self, effect: Render) -> None:
+        self._outbox.put(await rendered(effect))
+        self._exports -= 1
 
     def _ask(self, brief: TurnBrief) -> None:
         if not self._is_over:
@@ -161,8 +210,11 @@ class Agent:
             self._log.error("llm.failed", turn=brief.turn, reason=str(failure), model=self._interviewer.name)
             question.report(AnswerFailed(brief.turn, "The agent cannot answer now; say it again in a moment"))
         finally:
-            if self._asking.get(brief.turn) is question:
-                del self._asking[brief.turn]
+            self._forget(brief.turn, question)
+
+    def _forget(self, turn: int, question: "_Question") -> None:
+        if self._asking.get(turn) is question:
+            del self._asking[turn]
         self._end_if_drained()
 
     def _log_turn(self, completed: TurnCompleted) -> None:

@@ -28,7 +28,7 @@ from protocols.frontend import (
     Text,
     parse_session_id,
 )
-from protocols.messages import InterruptAsked, Message, ReplayAsked, ReplyWritten, Said
+from protocols.messages import ExportAsked, InterruptAsked, Message, ReplayAsked, ReplyWritten, Said
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,8 +209,8 @@ class Reader:
                 self._outbox.put(Pong(t=t))
             case EndOfSpeech():
                 self._audio.finish()
-            case Export():
-                self._refuse(FrameRefused("not_complete", "There is no BRD yet", retryable=True))
+            case Export(form):
+                self._tell(ExportAsked(form))
 
     def _take_start(self, start: Start) -> None:
         check_same_session(start, self._session_id)

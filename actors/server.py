@@ -16,6 +16,7 @@ from actors.polite_stream import PoliteStream
 from actors.session import Services, Session, SessionLimits
 from actors.store_watch import StoreWatch
 from actors.supervisor import GOING_AWAY, TAKEN_OVER, EndSession, contain
+from actors.unattended import Finisher
 from evaa.lean_websocket import make_lean
 from evaa.steady_stream import SteadyStream
 from protocols.dialects import DIALECTS, Dialect, choose_dialect
@@ -99,11 +100,16 @@ class Server:
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(trio.serve_listeners, self._serve_socket, listeners, handler_nursery=nursery))
             nursery.start_soon(self.watch_store)
+            nursery.start_soon(self.finish_documents)
             task_status.started()
 
     async def watch_store(self) -> None:
         """Prepare the store, and see what other processes do in it, until cancelled. `serve` does it, too."""
         await self._watch.run()
+
+    async def finish_documents(self) -> None:
+        """Have documents written whose users have gone, until cancelled. `serve` does it, too."""
+        await Finisher(self._services, self._limits.session, self._live).run()
 
     async def drain(self) -> None:
         """Take no more sessions, let live turns finish, save everything, close with 1001. Bounded.

@@ -17,6 +17,7 @@ from actors.outbox import Outbox
 from actors.persistence import Persistence, PersistenceLimits, SaveSlot, Spill
 from actors.stt import Stt, SttLimits
 from actors.supervisor import GOING_AWAY, Actor, ChildSpec, EndSession, RestartBudget, Supervisor
+from actors.writing import Writing, WritingLimits
 from evaa.interview.engine import TurnEngine
 from evaa.interview.exchange import exchange
 from evaa.interview.stages import default_stages
@@ -24,6 +25,7 @@ from protocols.frontend import CloseCode, ErrorFrame, FrameRefused, GoingAway
 from protocols.messages import Effect, Message, Send, StagesStored
 from protocols.ports import Interviewer, SessionExists, SessionStore, SpeechToText, StoreError, StoreUnavailable
 from protocols.records import Interview, Lease, SessionRecord, Stage
+from protocols.writing import DocumentWriter
 
 MAILBOX_MESSAGES = 64
 RECONNECT_AFTER_MS = 1_000
@@ -36,6 +38,7 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     persistence: PersistenceLimits = PersistenceLimits()
     stt: SttLimits = SttLimits()
+    writing: WritingLimits = WritingLimits()
     restarts: int = 3
     restarts_within_s: float = 10.0
     store_patience_s: float = 10.0
@@ -51,6 +54,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     store: SessionStore
     interviewer: Interviewer
+    writer: DocumentWriter
     spill: Spill
     owner: str
     stt: SpeechToText[Any] | None = None
@@ -241,6 +245,7 @@ class Session:
             self._outbox,
             self._agent_mailbox,
             self._services.interviewer,
+            Writing(self._services.writer, self._limits.writing, self._session_id),
             reply_acknowledges=not self._connection.dialect.tells_deltas,
             greeting=self._greet,
             on_drained=self._end_drained,

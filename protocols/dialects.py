@@ -5,13 +5,14 @@ and in MessagePack. Decoders and encoders are made once for the process.
 """
 
 import binascii
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from protocols.frontend import (
     Audio,
     ClientFrame,
+    Completed,
     Completion,
     EndOfSpeech,
     ErrorFrame,
@@ -84,6 +85,19 @@ class _PlainError(msgspec.Struct, frozen=True):
     nextStageData: None = None
 
 
+class _PlainCompletion(msgspec.Struct, frozen=True):
+    summary: dict[str, Any]
+    brd: dict[str, Any]
+    completed: bool = True
+    status: str = "complete"
+
+
+class _PlainCompleted(msgspec.Struct, frozen=True):
+    nextStageData: _PlainCompletion
+    response: str = ""
+    nextStage: bool = True
+
+
 _PLAIN_DECODER = msgspec.json.Decoder(_PlainMessage)
 
 
@@ -110,9 +124,12 @@ class PlainDialect:
         return tuple(frames)
 
     def encode(self, frame: ServerFrame) -> str | None:
-        """A reply or an error in the three promised keys; None for every other frame."""
+        """A reply, an error or the documents in the three promised keys; None for every other frame."""
         if isinstance(frame, Reply):
             return _JSON_ENCODER.encode(_PlainReply(frame.response, frame.next_stage, frame.next_stage_data)).decode()
+        if isinstance(frame, Completed):
+            written = _PlainCompletion(frame.summary, frame.brd)
+            return _JSON_ENCODER.encode(_PlainCompleted(written)).decode()
         if isinstance(frame, ErrorFrame):
             return _JSON_ENCODER.encode(_PlainError(_PlainProblem(frame.code, frame.message, frame.retryable))).decode()
         return None

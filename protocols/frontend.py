@@ -5,7 +5,7 @@ understands.
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -18,6 +18,9 @@ ErrorCode = Literal[
     "bad_frame", "bad_session_id", "session_mismatch", "not_bound", "bad_audio", "audio_overflow", "stt_unavailable",
     "text_too_long", "rate_limited", "agent_unavailable", "storage_unavailable", "not_complete", "internal",
 ]  # fmt: skip
+
+
+ExportFormat = Literal["markdown", "html", "docx", "json", "n8n"]
 
 
 class CloseCode:
@@ -108,7 +111,7 @@ class Interrupt(ClientFrame, frozen=True, tag="interrupt"):
 class Export(ClientFrame, frozen=True, tag="export"):
     """Asks for the BRD as a file."""
 
-    format: Literal["markdown", "html", "docx", "json", "n8n"]
+    format: ExportFormat
 
 
 class Ping(ClientFrame, frozen=True, tag="ping"):
@@ -222,6 +225,30 @@ class TurnCancelled(ServerFrame, tag="turnCancelled"):
 
     turn: int
     reason: Literal["interrupted", "resumed", "superseded"]
+
+
+class Progress(ServerFrame, tag="progress"):
+    """The documents are being written: how many of a step's pieces are there."""
+
+    step: Literal["summary", "brd"]
+    done: int
+    total: int
+
+
+class Completed(ServerFrame, tag="completed"):
+    """The documents are written."""
+
+    summary: dict[str, Any]
+    brd: dict[str, Any]
+
+
+class Exported(ServerFrame, tag="exported"):
+    """Answer to `Export`: a file. `data` is text, or bytes (base64 in JSON)."""
+
+    format: ExportFormat
+    filename: str
+    content_type: str
+    data: str | bytes
 
 
 class WarningFrame(ServerFrame, tag="warning"):

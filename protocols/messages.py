@@ -5,9 +5,10 @@ Times called `at` are seconds on the session's monotonic clock (`trio.current_ti
 
 import msgspec
 
-from protocols.frontend import ServerFrame
+from protocols.frontend import ExportFormat, ServerFrame
 from protocols.ports import Answer, TurnBrief
 from protocols.records import SessionRecord, Source, Stage
+from protocols.writing import Job, Review, ReviewBrief, WritingBrief, Written
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -49,6 +50,12 @@ class SpokeOn(Message, frozen=True, gc=False):
 
 class InterruptAsked(Message, frozen=True, gc=False):
     """The user wants the reply to stop."""
+
+
+class ExportAsked(Message, frozen=True, gc=False):
+    """The client wants the BRD as a file."""
+
+    form: ExportFormat
 
 
 class ReplayAsked(Message, frozen=True, gc=False):
@@ -102,6 +109,28 @@ class AnswerFailed(Message, frozen=True, gc=False):
 
     turn: int
     reason: str
+
+
+# --- to the agent, from the document writer ---------------------------------------------------------------------
+
+
+class Wrote(Message, frozen=True):
+    """A job of the documents is done. `result` is a text where it cannot be had: the reason."""
+
+    job: Job
+    result: Written | str
+
+
+class Reviewed(Message, frozen=True):
+    """What the user meant by these words about the documents; None: nobody could tell.
+
+    `turn` is the turn that waits for it; 0: none does.
+    """
+
+    turn: int
+    words: str
+    review: Review | None
+    at: float
 
 
 # --- to the agent, from the writer ------------------------------------------------------------------------------
@@ -203,6 +232,25 @@ class TurnCompleted(Message, frozen=True):
     cached_tokens: int
 
 
+class Write(Message, frozen=True):
+    """Let a piece of the documents be written."""
+
+    brief: WritingBrief
+
+
+class AskAbout(Message, frozen=True):
+    """Let somebody find out what the user meant by what they said of the documents."""
+
+    brief: ReviewBrief
+
+
+class Render(Message, frozen=True):
+    """Make a file of the newest BRD, and send it."""
+
+    record: SessionRecord
+    form: ExportFormat
+
+
 class SpeculationEnded(Message, frozen=True, gc=False):
     """A reply that was prepared ahead was `used`, or thrown away; `ahead_ms` is how long it had a start for."""
 
@@ -210,4 +258,4 @@ class SpeculationEnded(Message, frozen=True, gc=False):
     ahead_ms: float
 
 
-Effect = Send | Withdraw | Ask | StopAsking | Save | TurnCompleted | SpeculationEnded
+Effect = Send | Withdraw | Ask | StopAsking | Save | Write | AskAbout | Render | TurnCompleted | SpeculationEnded

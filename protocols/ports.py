@@ -319,6 +319,13 @@ class SessionStore(Protocol):
         """Return the first `limit` ids of sessions that are greater than `after`, in their order."""
         ...
 
+    async def unfinished(self, limit: int) -> tuple[str, ...]:
+        """Return the ids of up to `limit` sessions whose documents are to be written and that nobody owns now.
+
+        Those that have waited longest come first.
+        """
+        ...
+
     async def count_sessions(self) -> int:
         """Return how many sessions are stored; it may be an estimate."""
         ...

@@ -6,15 +6,12 @@ names them (`sessionId`, `currentStageId`, ...). Times are milliseconds since th
 
 from typing import Literal
 
-import msgspec
+from protocols.base import Record
+from protocols.documents import Documents
 
 Source = Literal["voice", "text"]
 Outcome = Literal["pending", "answered", "interrupted", "superseded"]
 Status = Literal["interviewing", "drafting", "complete"]
-
-
-class Record(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Base of everything stored: frozen, camelCase on the outside, defaults left out."""
 
 
 class Stage(Record, frozen=True):
@@ -75,17 +72,12 @@ class Interview(Record, frozen=True):
         """The stage that is running; None once the last has closed."""
         return self.stages[self.stage_index] if self.stage_index < len(self.stages) else None
 
-    @property
-    def status(self) -> Status:
-        """`interviewing` while a stage runs, `drafting` afterwards."""
-        return "interviewing" if self.stage_index < len(self.stages) else "drafting"
-
 
 class SessionRecord(Record, frozen=True):
     """One session as it is stored.
 
     `messages` is the agent's own chat history, oldest first: the JSON text of one Pydantic AI message each. `version`
-    counts the saves; it is the version that a save expects to find.
+    counts the saves; it is the version that a save expects to find. `documents` is what was written of it so far.
     """
 
     session_id: str
@@ -94,6 +86,14 @@ class SessionRecord(Record, frozen=True):
     updated_at_ms: int
     messages: tuple[str, ...] = ()
     version: int = 0
+    documents: Documents | None = None
+
+    @property
+    def status(self) -> Status:
+        """`interviewing` while a stage runs, `drafting` while documents are to be written, else `complete`."""
+        if self.interview.stage is not None:
+            return "interviewing"
+        return "complete" if self.documents is not None and self.documents.is_finished else "drafting"
 
 
 class Lease(Record, frozen=True):

@@ -36,6 +36,7 @@ from protocols.dialects import TYPED_JSON
 from protocols.ports import Answer, AnswerSink, Interviewer, RecordTooLarge, TurnBrief
 from protocols.records import Stage
 from tests.actors.stores import MemorySpill, WatchedStore
+from tests.actors.writers import FakeWriter
 from tests.evaa.groq_helpers import event, text_event
 
 WORDS = "canaryWordsOfTheUser"
@@ -175,7 +176,9 @@ async def world(log: io.StringIO, nursery: trio.Nursery) -> AsyncIterator[World]
     async with open_bridge() as bridge, open_groq(bridge, api_key=KEY, base_url=provider_url) as client:
         world = World(bridge, GroqInterviewer(bridge, client, MODELS[0]), simulator)
         await world.store.replace_stages(STAGES)
-        services = Services(store=world.store, interviewer=world.relay, spill=MemorySpill(), owner="this process")
+        services = Services(
+            store=world.store, interviewer=world.relay, spill=MemorySpill(), writer=FakeWriter(), owner="this process"
+        )
         limits = ServerLimits(connection=ConnectionLimits(max_text_chars=100), handshake_timeout_s=0.5)
         server = Server(services, limits)
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")

@@ -22,21 +22,34 @@ from collections.abc import Callable
 
 import msgspec
 
+from evaa.documents.desk import IN_SILENCE, WRITING, Desk, Outcome
 from evaa.interview import reducer, views
 from evaa.interview.acknowledgements import Acknowledgements
 from evaa.interview.exchange import exchange
 from evaa.interview.imposed import with_imposed
 from evaa.interview.turn import LiveTurn, completed
-from protocols.frontend import Delta, ErrorCode, ErrorFrame, ServerFrame, Transcript, TurnCancelled, WarningFrame
+from protocols.documents import Documents
+from protocols.frontend import (
+    Delta,
+    ErrorCode,
+    ErrorFrame,
+    ExportFormat,
+    ServerFrame,
+    Transcript,
+    TurnCancelled,
+    WarningFrame,
+)
 from protocols.messages import (
     Answered,
     AnswerFailed,
     Ask,
     DeltaTaken,
     Effect,
+    ExportAsked,
     InterruptAsked,
     Message,
     PartlyHeard,
+    Render,
     ReplayAsked,
     ReplyPiece,
     ReplyReceived,
@@ -44,6 +57,7 @@ from protocols.messages import (
     ReplyTaken,
     ReplyWritten,
     Requested,
+    Reviewed,
     Said,
     Save,
     Saved,
@@ -52,6 +66,7 @@ from protocols.messages import (
     StopAsking,
     StoreTroubled,
     Withdraw,
+    Wrote,
 )
 from protocols.ports import Answer, TurnBrief
 from protocols.records import Interview, SessionRecord, Stage, TurnRecord
@@ -59,7 +74,6 @@ from protocols.records import Interview, SessionRecord, Stage, TurnRecord
 MAX_WAITING = 16
 """Utterances that may wait while a reply is leaving; one more is refused."""
 
-AFTERWARDS = "Our interview is complete, and what you told me is saved."
 NOT_ACKNOWLEDGED = "The store cannot be reached: what you say now is answered but not safely kept until it is back"
 NO_MORE_KEPT = "The store has been away for so long that nothing more can be kept; say it again when it is back"
 
@@ -88,11 +102,12 @@ class TurnEngine:
         self._acknowledgements = Acknowledgements()
         self._is_resumed = True
         self._effects: list[Effect] = []
+        self._desk = Desk(wall_ms=wall_ms)
 
     def __repr__(self) -> str:
         turn = f"turn {self._turn.number} {self._turn.phase}" if self._turn else "no turn"
         interview = self.record.interview
-        return f"<TurnEngine {interview.status} stage {interview.stage_index + 1} {turn} revision {self.revision}>"
+        return f"<TurnEngine {self.record.status} stage {interview.stage_index + 1} {turn} revision {self.revision}>"
 
     @property
     def idle(self) -> bool:
@@ -110,6 +125,12 @@ class TurnEngine:
             self._begin(owed, heard_at=now)
         else:
             self._send(views.last_reply(interview))
+        self._accept(self._desk.go_on(self.record, tell=True))
+        return self._drain()
+
+    def attend_to_documents(self) -> list[Effect]:
+        """Nobody is connected: only let be written what is outstanding."""
+        self._accept(self._desk.go_on(self.record, tell=True))
         return self._drain()
 
     def resume_after_crash(self, *, now: float) -> list[Effect]:
@@ -128,6 +149,7 @@ class TurnEngine:
             self._begin(owed, heard_at=now)
         self._save()
         self._refuse("internal", "The agent was restarted; what was not acknowledged should be sent again")
+        self._accept(self._desk.go_on(self.record, tell=False))
         return self._drain()
 
     def conclude(self) -> list[Effect]:
@@ -186,6 +208,12 @@ class TurnEngine:
                 self._on_store_troubled()
             case StagesStored(stages):
                 self._on_stages(stages)
+            case Wrote(job, result):
+                self._accept(self._desk.on_wrote(self.record, job, result))
+            case Reviewed():
+                self._on_reviewed(message)
+            case ExportAsked(form):
+                self._on_export(form)
         return self._drain()
 
     # --- the user speaks ----------------------------------------------------------------------------------------
@@ -239,13 +267,16 @@ class TurnEngine:
 
     def _begin(self, owed: TurnRecord, *, heard_at: float, stt_ms: float | None = None) -> None:
         self._turn = LiveTurn(owed.turn, owed.source, owed.client_id, heard_at, stt_ms)
+        words = views.unanswered_words(self.record.interview)
         if self.record.interview.stage is not None:
             self._do(Ask(views.brief(self.record)))
+        elif (question := self._desk.ask_about(self.record, owed.turn, words)) is not None:
+            self._do(question)
         else:
-            self._answer_unasked(self._turn, AFTERWARDS)
+            self._answer_unasked(self._turn, WRITING)
 
-    def _answer_unasked(self, turn: LiveTurn, text: str) -> None:
-        answer = Answer(text=text, wants_next=False, facts={}, model="none")
+    def _answer_unasked(self, turn: LiveTurn, text: str, model: str = "none") -> None:
+        answer = Answer(text=text, wants_next=False, facts={}, model=model)
         self._send(Delta(turn=turn.number, text=text))
         self._on_answered(Answered(turn.number, answer, turn.heard_at))
 
@@ -369,8 +400,34 @@ class TurnEngine:
         self._save()
         store_s = self._acknowledgements.store_s
         self._do(completed(turn, answer, stage=before.stage_index + 1, closed=closed, at=written.at, store_s=store_s))
+        if closed:
+            self._accept(self._desk.go_on(self.record, tell=True))
         while self._waiting:
             self._start_turn(self._waiting.popleft())
+
+    # --- the documents ------------------------------------------------------------------------------------------
+
+    def _on_reviewed(self, reviewed: Reviewed) -> None:
+        turn = self._live(reviewed.turn)
+        if reviewed.turn != IN_SILENCE and (turn is None or turn.phase != "asking"):
+            return
+        outcome = self._desk.on_reviewed(self.record, reviewed)
+        if turn is not None:
+            self._answer_unasked(turn, outcome.reply, "none" if reviewed.review is None else reviewed.review.model)
+        self._accept(outcome)
+
+    def _on_export(self, form: ExportFormat) -> None:
+        if self.record.documents is not None and self.record.documents.versions:
+            self._do(Render(self.record, form))
+        else:
+            self._refuse("not_complete", "There is no BRD yet")
+
+    def _accept(self, outcome: Outcome) -> None:
+        """What the desk has come to becomes the session's."""
+        if outcome.documents is not None and outcome.documents != self.record.documents:
+            self._change(documents=outcome.documents)
+            self._save()
+        self._effects.extend(outcome.effects)
 
     # --- the store ----------------------------------------------------------------------------------------------
 
@@ -396,11 +453,18 @@ class TurnEngine:
     def _live(self, number: int) -> LiveTurn | None:
         return self._turn if self._turn is not None and self._turn.number == number else None
 
-    def _change(self, *, interview: Interview, history: tuple[str, ...] = ()) -> None:
+    def _change(
+        self,
+        *,
+        interview: Interview | None = None,
+        history: tuple[str, ...] = (),
+        documents: Documents | None = None,
+    ) -> None:
         self.record = msgspec.structs.replace(
             self.record,
-            interview=interview,
+            interview=interview or self.record.interview,
             messages=self.record.messages + history,
+            documents=documents or self.record.documents,
             updated_at_ms=self._wall_ms(),
         )
         self.revision += 1

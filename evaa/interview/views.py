@@ -21,7 +21,7 @@ def ready(record: SessionRecord, *, resumed: bool, replay: bool) -> Ready:
         resumed=resumed,
         stage=stages[interview.stage_index] if interview.stage is not None else None,
         stages=stages,
-        status=interview.status,
+        status=record.status,
         messages=conversation(interview) if replay else msgspec.UNSET,
     )
 

@@ -129,6 +129,14 @@ class MemoryStore:
         await self._begin("list")
         return tuple(sorted(session_id for session_id in self._rows if session_id > after)[:limit])
 
+    async def unfinished(self, limit: int) -> tuple[str, ...]:
+        """See `SessionStore.unfinished`."""
+        await self._begin("list")
+        free = (row for row in self._rows.values() if row.lease_until <= trio.current_time())
+        drafting = [record for row in free if (record := _record_decoder.decode(row.document)).status == "drafting"]
+        drafting.sort(key=lambda record: record.updated_at_ms)
+        return tuple(record.session_id for record in drafting[:limit])
+
     async def count_sessions(self) -> int:
         """See `SessionStore.count_sessions`."""
         await self._begin("list")

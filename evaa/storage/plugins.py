@@ -13,7 +13,7 @@ from protocols.ports import SessionStore
 
 _METHODS = (
     *("name", "create", "acquire", "renew", "release", "load", "save", "overtaken"),
-    *("session_ids", "count_sessions", "prepare", "stages", "replace_stages", "close"),
+    *("session_ids", "unfinished", "count_sessions", "prepare", "stages", "replace_stages", "close"),
 )
 _log = structlog.get_logger(actor="store")
 

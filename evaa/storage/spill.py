@@ -15,8 +15,9 @@ import msgspec
 import trio
 
 from evaa.storage.storable import storable
+from protocols.base import Record
 from protocols.ports import SessionExists, SessionStore, StoreError, StoreUnavailable, VersionConflict
-from protocols.records import Lease, Record, SessionRecord
+from protocols.records import Lease, SessionRecord
 
 LOCK_ATTEMPTS = 200
 LOCK_EVERY_S = 0.01

@@ -21,6 +21,7 @@ import trio
 
 from evaa.storage.storable import mending, storable
 from evaa.storage.writer import Operation, Writer, attempt
+from protocols.documents import Documents
 from protocols.ports import (
     LeaseHeld,
     LeaseLost,
@@ -32,25 +33,33 @@ from protocols.ports import (
 from protocols.records import Interview, Lease, SessionRecord, Stage
 
 T = TypeVar("T")
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+_DRAFTING = "CREATE INDEX drafting ON memories (updated_at) WHERE status = 'drafting'"
 _SCHEMA = (
     """CREATE TABLE memories (
         session_id TEXT PRIMARY KEY, messages TEXT NOT NULL, current_stage_id TEXT, status TEXT NOT NULL,
         interview TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, version INTEGER NOT NULL,
-        lease_owner TEXT, lease_token INTEGER NOT NULL, lease_until INTEGER NOT NULL)""",
+        lease_owner TEXT, lease_token INTEGER NOT NULL, lease_until INTEGER NOT NULL, documents TEXT)""",
     """CREATE TABLE stages (
         stage_id TEXT PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, goal TEXT NOT NULL,
         stage_order INTEGER NOT NULL, document TEXT NOT NULL)""",
+    _DRAFTING,
+    f"PRAGMA user_version = {_SCHEMA_VERSION}",
+)
+_FROM_1 = (
+    _DRAFTING,
+    "ALTER TABLE memories ADD COLUMN documents TEXT",
     f"PRAGMA user_version = {_SCHEMA_VERSION}",
 )
 
 # unixepoch('subsec') would say it, but needs SQLite 3.42.
 _NOW = "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
-_CREATE = f"""INSERT INTO memories (messages, current_stage_id, status, interview, created_at, updated_at, session_id,
-    version, lease_owner, lease_token, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, 1, {_NOW} + ?)
+_CREATE = f"""INSERT INTO memories (messages, current_stage_id, status, interview, created_at, updated_at, documents,
+    session_id, version, lease_owner, lease_token, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 1, {_NOW} + ?)
     ON CONFLICT DO NOTHING"""
 _SAVE = """UPDATE memories SET messages = ?, current_stage_id = ?, status = ?, interview = ?, created_at = ?,
-    updated_at = ?, version = version + 1 WHERE session_id = ? AND version = ? AND lease_token = ? RETURNING version"""
+    updated_at = ?, documents = ?, version = version + 1 WHERE session_id = ? AND version = ? AND lease_token = ?
+    RETURNING version"""
 _ACQUIRE = f"""UPDATE memories SET lease_token = lease_token + (lease_owner IS NOT :owner OR lease_until <= {_NOW}),
     lease_owner = :owner, lease_until = {_NOW} + :ttl
     WHERE session_id = :session AND (:take_over OR lease_owner IS :owner OR lease_until <= {_NOW})
@@ -59,14 +68,18 @@ _RENEW = f"""UPDATE memories SET lease_until = {_NOW} + ? WHERE session_id = ? A
     RETURNING lease_token"""
 _RELEASE = "UPDATE memories SET lease_owner = NULL, lease_until = 0 WHERE session_id = ? AND lease_token = ?"
 _LEASE_TOKEN = "SELECT lease_token FROM memories WHERE session_id = ?"
-_LOAD = "SELECT session_id, interview, created_at, updated_at, messages, version FROM memories WHERE session_id = ?"
+_LOAD = """SELECT session_id, interview, created_at, updated_at, messages, version, documents
+    FROM memories WHERE session_id = ?"""
 _ADD_STAGE = "INSERT INTO stages (stage_id, name, description, goal, stage_order, document) VALUES (?, ?, ?, ?, ?, ?)"
 _TOKENS = "SELECT session_id, lease_token FROM memories WHERE session_id IN (SELECT value FROM json_each(?))"
 _IDS = "SELECT session_id FROM memories WHERE session_id > ? ORDER BY session_id LIMIT ?"
+_UNFINISHED = f"""SELECT session_id FROM memories WHERE status = 'drafting' AND lease_until <= {_NOW}
+    ORDER BY updated_at LIMIT ?"""
 _COUNT = "SELECT count(*) FROM memories"
 _STAGES = "SELECT document FROM stages ORDER BY stage_order, rowid"
 
 _encoder = msgspec.json.Encoder()
+_documents_decoder = msgspec.json.Decoder(Documents)
 _interview_decoder = msgspec.json.Decoder(Interview)
 _stage_decoder = msgspec.json.Decoder(Stage)
 _array_decoder = msgspec.json.Decoder(list[msgspec.Raw])
@@ -157,6 +170,11 @@ class SqliteStore:
         rows = await self._read(lambda connection: connection.execute(_IDS, (storable(after), limit)).fetchall())
         return tuple(session_id for (session_id,) in rows)
 
+    async def unfinished(self, limit: int) -> tuple[str, ...]:
+        """See `SessionStore.unfinished`."""
+        rows = await self._read(lambda connection: connection.execute(_UNFINISHED, (limit,)).fetchall())
+        return tuple(session_id for (session_id,) in rows)
+
     async def count_sessions(self) -> int:
         """See `SessionStore.count_sessions`."""
         count: int = await self._read(lambda connection: connection.execute(_COUNT).fetchone()[0])
@@ -237,9 +255,9 @@ def _check_schema(connection: sqlite3.Connection, file: Path) -> None:
 
 def _create_schema(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")  # another process may be doing the same
-    if connection.execute("PRAGMA user_version").fetchone() == (0,):
-        for statement in _SCHEMA:
-            connection.execute(statement)
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for statement in {0: _SCHEMA, 1: _FROM_1}.get(version, ()):
+        connection.execute(statement)
     connection.execute("COMMIT")
 
 
@@ -298,15 +316,16 @@ def _overtaken(connection: sqlite3.Connection, leases: Sequence[Lease]) -> froze
     return frozenset(it.session_id for it in leases if tokens.get(storable(it.session_id)) != it.token)
 
 
-def _columns(record: SessionRecord) -> tuple[str, str | None, str, str, int, int]:
+def _columns(record: SessionRecord) -> tuple[str, str | None, str, str, int, int, str | None]:
     interview = record.interview
     return (
         f"[{','.join(record.messages)}]",
         interview.stage.stage_id if interview.stage else None,
-        interview.status,
+        record.status,
         _encoder.encode(interview).decode(),
         record.created_at_ms,
         record.updated_at_ms,
+        _encoder.encode(record.documents).decode() if record.documents is not None else None,
     )
 
 
@@ -314,10 +333,11 @@ def _load(connection: sqlite3.Connection, session_id: str) -> SessionRecord | No
     rows = connection.execute(_LOAD, (storable(session_id),)).fetchall()
     if not rows:
         return None
-    [(stored_id, interview, created_at_ms, updated_at_ms, messages, version)] = rows
+    [(stored_id, interview, created_at_ms, updated_at_ms, messages, version, written)] = rows
     with _readable():
         state, history = _interview_decoder.decode(interview), _split(messages)
-    return SessionRecord(stored_id, state, created_at_ms, updated_at_ms, history, version)
+        documents = None if written is None else _documents_decoder.decode(written)
+    return SessionRecord(stored_id, state, created_at_ms, updated_at_ms, history, version, documents)
 
 
 def _split(array: str) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from protocols.records import SessionRecord, Stage
 from tests.actors.interviewers import FakeInterviewer
 from tests.actors.stores import MemorySpill, Said, WatchedStore, ignore
 from tests.actors.wire import Wire
+from tests.actors.writers import FakeWriter
 
 SESSION = "5e1a0000000000000000000a"
 OTHER_SESSION = "5e1a0000000000000000000b"
@@ -208,6 +209,7 @@ class Evaa:
         stt: SpeechToText[Any] | None = None,
     ) -> None:
         self.interviewer = FakeInterviewer()
+        self.writer = FakeWriter()
         self.store = WatchedStore() if store is None else store
         self.spill = MemorySpill() if spill is None else spill
         self.wires: list[Wire] = []
@@ -216,7 +218,12 @@ class Evaa:
         self._stages = stages
         self._has_seeded = False
         services = Services(
-            store=self.store, interviewer=interviewer or self.interviewer, spill=self.spill, owner=owner, stt=stt
+            store=self.store,
+            interviewer=interviewer or self.interviewer,
+            writer=self.writer,
+            spill=self.spill,
+            owner=owner,
+            stt=stt,
         )
         self.server = Server(services, ServerLimits() if limits is None else limits)
 

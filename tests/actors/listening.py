@@ -11,6 +11,7 @@ from evaa.commands.address import url_on_this_machine
 from tests.actors.harness import STAGES
 from tests.actors.interviewers import FakeInterviewer
 from tests.actors.stores import MemorySpill, WatchedStore
+from tests.actors.writers import FakeWriter
 
 
 @asynccontextmanager
@@ -20,7 +21,9 @@ async def listening(
     """A server on a port of its own; yields it with its URL."""
     store = store or WatchedStore()
     await store.replace_stages(STAGES)
-    services = Services(store=store, interviewer=FakeInterviewer(), spill=MemorySpill(), owner="this process")
+    services = Services(
+        store=store, interviewer=FakeInterviewer(), spill=MemorySpill(), writer=FakeWriter(), owner="this process"
+    )
     server = Server(services, limits or ServerLimits())
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")

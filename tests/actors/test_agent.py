@@ -11,6 +11,7 @@ from trio.testing import MockClock
 from actors.agent import Agent, DrainAsked
 from actors.outbox import Outbox
 from actors.persistence import SaveSlot
+from actors.writing import Writing, WritingLimits
 from evaa.interview.engine import TurnEngine
 from protocols.frontend import Delta, Reply, Transcript
 from protocols.messages import (
@@ -25,6 +26,7 @@ from protocols.messages import (
 )
 from protocols.ports import Answer, AnswerSink, InterviewerFailed, TurnBrief
 from tests.actors.interviewers import FakeInterviewer, Plan, echoes, says
+from tests.actors.writers import FakeWriter
 from tests.evaa.interviews import record, said, spoken
 
 
@@ -48,6 +50,7 @@ class Room:
             self.outbox,
             self.mailbox,
             self.interviewer,
+            Writing(FakeWriter(), WritingLimits(), "any"),
             reply_acknowledges=False,
             greeting=greeting,
             on_drained=self._note_drained,

@@ -14,6 +14,7 @@ from protocols.dialects import TYPED_JSON
 from tests.actors.harness import OPENING, OTHER_SESSION, SESSION, STAGES
 from tests.actors.interviewers import FakeInterviewer
 from tests.actors.stores import MemorySpill, WatchedStore
+from tests.actors.writers import FakeWriter
 
 
 class Served:
@@ -38,7 +39,9 @@ class Served:
 async def served(nursery: trio.Nursery) -> Served:
     store = WatchedStore()
     await store.replace_stages(STAGES)
-    services = Services(store=store, interviewer=FakeInterviewer(), spill=MemorySpill(), owner="this process")
+    services = Services(
+        store=store, interviewer=FakeInterviewer(), spill=MemorySpill(), writer=FakeWriter(), owner="this process"
+    )
     server = Server(services, ServerLimits())
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     await nursery.start(server.serve, listeners)

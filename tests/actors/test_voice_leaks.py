@@ -37,6 +37,7 @@ from tests.actors.deepgram_world import library
 from tests.actors.harness import STAGES
 from tests.actors.interviewers import echoes
 from tests.actors.stores import MemorySpill
+from tests.actors.writers import FakeWriter
 from tests.evaa.recordings import chunks
 
 CYCLES = 2_000
@@ -107,7 +108,9 @@ class Crowd:
             DeepgramFlux(access, FluxOptions(eager_eot_threshold=0.5)),
         ]
         for stt in plug_ins:
-            services = Services(store=self.store, interviewer=Echo(), spill=MemorySpill(), owner="here", stt=stt)
+            services = Services(
+                store=self.store, interviewer=Echo(), spill=MemorySpill(), writer=FakeWriter(), owner="here", stt=stt
+            )
             server = Server(services, LIMITS)
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
             await nursery.start(server.serve, listeners)

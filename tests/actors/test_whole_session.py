@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from evaa.interview.engine import AFTERWARDS
+from evaa.documents.desk import WRITING
 from evaa.interview.exchange import exchange
 from evaa.interview.views import GOODBYE
 from evaa.llm.scripted import ScriptedInterviewer
@@ -27,6 +27,7 @@ OPENING_FRAME = {"response": OPENING, "nextStage": False, "nextStageData": None}
 
 async def test_a_typed_session_from_the_first_stage_to_the_last(evaa: Evaa, autojump_clock: MockClock) -> None:
     evaa.interviewer.will(says(1.5, "Which ", 0.5, "ones?"), says("Good. ", SECOND_OPENING, closes=True), says("When?"))
+    evaa.writer.delay_s = 1_000
     client = await evaa.connect()
 
     ready, opening = await client.expect("ready", "reply")
@@ -51,13 +52,13 @@ async def test_a_typed_session_from_the_first_stage_to_the_last(evaa: Evaa, auto
     end = await client.ask("Every day")
     assert (end["nextStage"], end["nextStageData"]) == (True, THE_END)
     assert end["response"] == f"4: Every day\n\n{GOODBYE}"
-    assert (await client.ask("And?"))["response"] == AFTERWARDS
+    assert (await client.ask("And?"))["response"] == WRITING
 
     await client.leave()
     await evaa.gone()
     record = await evaa.record()
     assert [turn.outcome for turn in record.interview.turns] == ["answered"] * 5
-    assert record.interview.status == "drafting"
+    assert record.status == "drafting"
     assert record.messages[:3] == (*exchange("", OPENING), *exchange("Invoices", "Which ones?"))
 
 
@@ -65,19 +66,20 @@ async def test_a_plain_session_from_the_first_stage_to_the_last(evaa: Evaa, auto
     evaa.interviewer.will(
         says("Which ", 1.0, "ones?"), says("Good. ", SECOND_OPENING, closes=True), says("When?"), says("Fine.")
     )
+    evaa.writer.delay_s = 1_000
     client = await evaa.connect(dialect=PLAIN)
     for text in ("Invoices", "The paid ones", "A mail", "Every day", "And?"):
         await client.reply()
         await client.say(text)
     last = await client.reply()
-    assert last == {"response": AFTERWARDS, "nextStage": False, "nextStageData": None}
+    assert last == {"response": WRITING, "nextStage": False, "nextStageData": None}
     await client.leave()
     assert await evaa.memory() == [
         Said("Invoices", "Which ones?", "answered"),
         Said("The paid ones", f"Good. {SECOND_OPENING}", "answered"),
         Said("A mail", "When?", "answered"),
         Said("Every day", f"Fine.\n\n{GOODBYE}", "answered"),
-        Said("And?", AFTERWARDS, "answered"),
+        Said("And?", WRITING, "answered"),
     ]
 
 

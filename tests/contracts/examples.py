@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 import trio
 
+from protocols.documents import Brd, Documents, Entry, Section, StageSummary, Summary
 from protocols.ports import SessionStore, StoreError
 from protocols.records import Interview, Lease, SessionRecord, Stage, TurnRecord
 
@@ -40,6 +41,15 @@ def with_words(record: SessionRecord, text: str) -> SessionRecord:
     turn = TurnRecord(turn=1, stage_id=object_id("trigger"), source="text", text=text, said_at_ms=5)
     interview = msgspec.structs.replace(record.interview, turns=(turn,))
     return msgspec.structs.replace(record, interview=interview)
+
+
+def some_documents() -> Documents:
+    """Finished documents, with texts that are hard to store."""
+    entry = Entry("FR-1", {"title": "$set a.b \0 世界 🎙", "given": ""}, (1,), "stated")
+    stage = StageSummary(object_id("trigger"), "Trigger", (entry,), missing="")
+    brd = Brd("BRD-1", 1, S1, "Title", "en", 5, 1, (Section("requirements", (entry,)), Section("data", missing="why")))
+    summary = Summary(entry, (stage,), 1)
+    return Documents(summary, (brd,), 1, {stage.stage_id: stage}, {"data": Section("data")}, "words", "change", ("m",))
 
 
 async def started(store: SessionStore, session_id: str = S1, owner: str = "a") -> tuple[SessionRecord, Lease]:

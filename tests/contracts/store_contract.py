@@ -22,6 +22,7 @@ from protocols.ports import (
     VersionConflict,
 )
 from protocols.records import Lease, SessionRecord
+from tests.contracts.documents_contract import DocumentsContract
 from tests.contracts.examples import (
     NOBODY,
     S1,
@@ -39,7 +40,7 @@ from tests.contracts.examples import (
 )
 
 
-class StoreContract:
+class StoreContract(DocumentsContract):
     """Every test gets an empty store."""
 
     # --- create and load ---

@@ -197,7 +197,7 @@ class World:
     def probably(self, *, rightly: bool) -> None:
         """Seem to have finished an utterance."""
         text = self.next_words if rightly else f"half of {self.next_words}"
-        may_ask = self.engine.idle and self.engine.record.interview.status == "interviewing"
+        may_ask = self.engine.idle and self.engine.record.status == "interviewing"
         is_asked = may_ask and text != self.ahead and self.asked_ahead < MAX_ASKED_AHEAD
         effects = self.ears.handle(ProbablySaid(text, 0.0))
         before, asked = effects[:-1], effects[-1:] if is_asked else []
@@ -360,7 +360,7 @@ class World:
             )
             assert follow_ups <= stage.max_follow_ups
         if sum(delivered.values()) >= sum(most + 1 for most in self.allowed):
-            assert interview.status == "drafting"
+            assert self.engine.record.status == "drafting"
         assert all(turn.outcome != "pending" for turn in turns[:-1])
         self.check_history()
 
@@ -388,12 +388,12 @@ class World:
                 self.write()
             elif self.asked is not None:
                 self.answer("go on?", wants_next=False, facts={})
-            elif self.engine.record.interview.status == "interviewing":
+            elif self.engine.record.status == "interviewing":
                 self.say(with_id=False)
             else:
                 break
             self.check()
         assert self.engine.idle
-        assert self.engine.record.interview.status == "drafting"
+        assert self.engine.record.status == "drafting"
         assert self.durable == self.engine.record
         assert [turn.text for turn in self.engine.record.interview.turns] == self.texts

@@ -1,6 +1,7 @@
 """The turn engine, rule by rule: a turn's life, interruptions, the store, and what is said at the start and the end."""
 
-from evaa.interview.engine import AFTERWARDS, NOT_ACKNOWLEDGED
+from evaa.documents.desk import WRITING
+from evaa.interview.engine import NOT_ACKNOWLEDGED
 from evaa.interview.exchange import exchange
 from evaa.interview.views import GOODBYE
 from protocols.frontend import Completion, Delta, ErrorFrame, Reply, StageData, TurnCancelled, TurnStarted, WarningFrame
@@ -242,15 +243,15 @@ def test_the_log_is_told_which_stage_a_reply_closed() -> None:
 def test_after_the_end_the_user_gets_a_word_without_the_interviewer() -> None:
     subject = engine(record(3))
     converse(subject, "Invoices", answer("Goodbye", "Invoices", wants_next=True))
-    assert subject.record.interview.status == "drafting"
+    assert subject.record.status == "drafting"
     effects = subject.handle(said("One more thing"))
     assert of_type(effects, Ask) == []
     (reply,) = sent(effects, Reply)
-    assert reply.response == AFTERWARDS == joined_deltas(effects, 2)
+    assert reply.response == WRITING == joined_deltas(effects, 2)
     assert (reply.next_stage, reply.next_stage_data) == (False, None)
     tell(subject, ReplyTaken(2), ReplyWritten(2, 0.5))
-    assert (subject.record.interview.turns[1].reply, subject.record.interview.stage_index) == (AFTERWARDS, 1)
-    assert subject.record.messages[-2:] == exchange("One more thing", AFTERWARDS)
+    assert (subject.record.interview.turns[1].reply, subject.record.interview.stage_index) == (WRITING, 1)
+    assert subject.record.messages[-2:] == exchange("One more thing", WRITING)
 
 
 # --- answers that begin anew, or fail ---------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from evaa.interview.engine import AFTERWARDS, TurnEngine
+from evaa.documents.desk import WRITING
+from evaa.interview.engine import TurnEngine
 from protocols.frontend import ErrorFrame, Ready, Reply, TurnCancelled, TurnStarted
 from protocols.messages import (
     Answered,
@@ -98,7 +99,7 @@ def test_a_word_after_the_end_is_owed_too() -> None:
     before.handle(said("One more thing"))
     effects = engine(before.record).greet(resumed=True, replay=False, now=5.0)
     assert of_type(effects, Ask) == []
-    assert sent(effects, Reply)[0].response == AFTERWARDS
+    assert sent(effects, Reply)[0].response == WRITING
 
 
 def test_a_replay_has_the_conversation_so_far() -> None:

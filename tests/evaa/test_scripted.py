@@ -77,7 +77,7 @@ async def test_a_user_with_nothing_to_add_is_asked_each_opening_only() -> None:
     for stage in default_stages()[1:]:
         assert (await say(engine, "Nothing more.")).response.endswith(stage.opening)
     assert (await say(engine, "no")).response == GOODBYE
-    assert engine.record.interview.status == "drafting"
+    assert engine.record.status == "drafting"
 
 
 @pytest.mark.parametrize(

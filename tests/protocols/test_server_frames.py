@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 
 from protocols.dialects import DIALECTS, PLAIN, TYPED_JSON, TYPED_MSGPACK, Dialect
 from protocols.frontend import (
+    Completed,
     Completion,
     Delta,
     ErrorFrame,
+    Exported,
     GoingAway,
     Line,
     PlannedStage,
     Pong,
+    Progress,
     Ready,
     Reply,
     ServerFrame,
@@ -181,6 +184,20 @@ def test_a_plain_problem_has_the_same_three_keys_and_the_error() -> None:
     }
 
 
+def test_finished_documents_are_told_as_the_last_stages_data() -> None:
+    frame = Completed(summary={"project": "p"}, brd={"version": 2}, seq=9)
+    assert encoded(plain, frame) == {
+        "response": "",
+        "nextStage": True,
+        "nextStageData": {
+            "completed": True,
+            "status": "complete",
+            "summary": {"project": "p"},
+            "brd": {"version": 2},
+        },
+    }
+
+
 def test_the_plain_dialect_speaks_of_nothing_else() -> None:
     silent: list[ServerFrame] = [
         Ready(session_id="5", resumed=True, stage=None, stages=(), status="drafting"),
@@ -191,8 +208,10 @@ def test_the_plain_dialect_speaks_of_nothing_else() -> None:
         WarningFrame(code="agent_unavailable", message="Slow", retryable=True),
         GoingAway(reconnect_after_ms=1_000),
         Pong(t=1),
+        Progress(step="brd", done=1, total=22),
+        Exported(format="html", filename="a.html", content_type="text/html", data=""),
     ]
-    assert {type(frame) for frame in silent} | {Reply, ErrorFrame} == set(ServerFrame.__subclasses__())
+    assert {type(frame) for frame in silent} | {Reply, ErrorFrame, Completed} == set(ServerFrame.__subclasses__())
     assert [plain.encode(frame) for frame in silent] == [None] * len(silent)
     assert [dialect.tells_deltas for dialect in (plain, typed, msgpack)] == [False, True, True]
 

@@ -15,6 +15,7 @@ from bson import ObjectId
 from odmantic import Field, Index, Model
 from odmantic.config import ODMConfigDict
 
+from protocols.documents import Documents
 from protocols.ports import StoreError
 from protocols.records import Interview, SessionRecord, Stage, TurnRecord
 
@@ -67,6 +68,7 @@ class Memory(Model):
     leaseToken: int
     leaseUntil: int = 0
     overflowId: ObjectId | None = None
+    documents: dict[str, Any] | None = None
 
 
 class StageDocument(Model):
@@ -87,10 +89,15 @@ class StageDocument(Model):
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """What was said in a session: the fields that may be too large for its document."""
+    """What was said in a session, and written of it: the fields that may be too large for its document."""
 
     messages: tuple[str, ...]
     turns: tuple[TurnRecord, ...]
+    documents: Documents | None = None
+
+
+NOTHING_SPOKEN: dict[str, Any] = msgspec.to_builtins(Spoken((), ()))
+"""What stands in a document whose large fields lie elsewhere."""
 
 
 # --- sessions ---------------------------------------------------------------------------------------------------
@@ -104,11 +111,12 @@ def session_fields(record: SessionRecord) -> dict[str, Any]:
         "currentStageId": object_id(interview.stage.stage_id) if interview.stage else None,
         "createdAt": _datetime(record.created_at_ms),
         "updatedAt": _datetime(record.updated_at_ms),
-        "status": interview.status,
+        "status": record.status,
         "stageIndex": interview.stage_index,
         "followUpsUsed": interview.follow_ups_used,
         "stages": msgspec.to_builtins(interview.stages),
         "turns": msgspec.to_builtins(interview.turns),
+        "documents": msgspec.to_builtins(record.documents),
         "facts": [
             msgspec.to_builtins(StageFacts(stage_id, tuple(Fact(*fact) for fact in facts.items())))
             for stage_id, facts in interview.facts.items()
@@ -141,6 +149,7 @@ def session_record(memory: Memory, overflow: Spoken | None) -> SessionRecord:
         updated_at_ms=_ms(memory.updatedAt),
         messages=spoken.messages,
         version=memory.version,
+        documents=spoken.documents,
     )
 
 

@@ -17,7 +17,7 @@ from gridfs.errors import CorruptGridFile, NoFile
 from motor.motor_asyncio import AsyncIOMotorDatabase, AsyncIOMotorGridFSBucket
 from pymongo.errors import PyMongoError
 
-from evaa.storage.mongodb.documents import Spoken
+from evaa.storage.mongodb.documents import NOTHING_SPOKEN, Spoken
 from evaa.storage.mongodb.errors import translated
 from protocols.ports import RecordTooLarge
 
@@ -45,12 +45,12 @@ class Overflow:
 
         Raises `RecordTooLarge` beyond `MAX_SESSION_BYTES`, and what the driver raises.
         """
-        data = msgspec.json.encode({name: fields[name] for name in Spoken.__struct_fields__})
+        data = msgspec.json.encode({name: fields[name] for name in NOTHING_SPOKEN})
         if len(data) > MAX_SESSION_BYTES:
             raise RecordTooLarge(f"a session may have {MAX_SESSION_BYTES >> 20} MiB at most")
         metadata = {"sessionId": session, "version": version}
         file_id: ObjectId = await self._bucket.upload_from_stream(str(session), data, metadata=metadata)
-        return {**fields, **{name: [] for name in Spoken.__struct_fields__}, "overflowId": file_id}
+        return {**fields, **NOTHING_SPOKEN, "overflowId": file_id}
 
     async def get(self, file_id: ObjectId) -> Spoken | None:
         """Return what a file holds; None if it is gone, or going, since a newer one took its place.

@@ -107,6 +107,12 @@ class MongoStore:
         found = self._memories.find(later, {"_id": 1}).sort("_id", 1).limit(limit)
         return tuple(str(document["_id"]) for document in await self._call(found.to_list, limit))
 
+    async def unfinished(self, limit: int) -> tuple[str, ...]:
+        """See `SessionStore.unfinished`."""
+        free = {"status": "drafting", "$expr": {"$lte": ["$leaseUntil", _NOW]}}
+        found = self._memories.find(free, {"_id": 1}).sort("updatedAt", 1).limit(limit)
+        return tuple(str(document["_id"]) for document in await self._call(found.to_list, limit))
+
     async def count_sessions(self) -> int:
         """See `SessionStore.count_sessions`. It is the collection's own count: an estimate after a crash."""
         count: int = await self._call(self._memories.estimated_document_count)

@@ -1,0 +1,82 @@
+"""The agent's hands at the documents: asks the writer, a few pieces at a time, and waits out what will pass."""
+
+import random
+from functools import partial
+
+import msgspec
+import structlog
+import trio
+
+from evaa.documents.export import render
+from protocols.frontend import Exported, ServerFrame
+from protocols.messages import Message, Render, Reviewed, Wrote
+from protocols.writing import DocumentWriter, Review, ReviewBrief, WriterFailed, WritingBrief, Written
+
+NOT_HAD = "It could not be written: the model gave no usable answer."
+
+
+class WritingLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How many pieces of a session are written at once, and how long what may pass is waited for, in seconds."""
+
+    at_once: int = 4
+    attempts: int = 6
+    first_back_off_s: float = 1.0
+    max_back_off_s: float = 30.0
+
+
+class Writing:
+    """Does what the engine wants of the document writer. Every method ends with a message for the engine."""
+
+    def __init__(self, writer: DocumentWriter, limits: WritingLimits, session_id: str) -> None:
+        self._writer = writer
+        self._limits = limits
+        self._places = trio.CapacityLimiter(limits.at_once)
+        self._log = structlog.get_logger(actor="agent", session_id=session_id)
+
+    async def write(self, brief: WritingBrief) -> Message:
+        """Have a piece written; cancellation stops the request."""
+        async with self._places:
+            return Wrote(brief.job, await self._write_patiently(brief))
+
+    async def review(self, brief: ReviewBrief) -> Message:
+        """Find out what the user meant; who waits for it is not kept waiting by retries."""
+        review: Review | None = None
+        try:
+            review = await self._writer.review(brief)
+        except WriterFailed as failure:
+            self._log.warning("documents.review_failed", model=self._writer.name, reason=str(failure))
+        return Reviewed(brief.turn, brief.words, review, trio.current_time())
+
+    async def _write_patiently(self, brief: WritingBrief) -> Written | str:
+        back_off_s = self._limits.first_back_off_s
+        for attempt in range(1, self._limits.attempts + 1):
+            try:
+                return await self._writer.write(brief)
+            except WriterFailed as failure:
+                goes_on = failure.passing and attempt < self._limits.attempts
+                wait_s = max(failure.retry_after_s or 0.0, back_off_s * random.uniform(0.5, 1.0)) if goes_on else None
+                self._log.warning(
+                    "documents.failed",
+                    task=brief.job.task,
+                    key=brief.job.key,
+                    model=self._writer.name,
+                    reason=str(failure),
+                    retry_in_s=wait_s,
+                )
+            if wait_s is None:
+                break
+            await trio.sleep(wait_s)
+            back_off_s = min(back_off_s * 2, self._limits.max_back_off_s)
+        return NOT_HAD
+
+
+async def rendered(effect: Render) -> ServerFrame:
+    """Make the file that was asked for, in a thread: a DOCX takes a tenth of a second."""
+    documents = effect.record.documents
+    assert documents is not None
+    assert documents.brd is not None
+    assert documents.summary is not None
+    make = partial(render, documents.brd, documents.summary, effect.record.interview.turns, effect.form)
+    file = await trio.to_thread.run_sync(make)
+    data = file.data if effect.form == "docx" else file.data.decode()
+    return Exported(format=effect.form, filename=file.filename, content_type=file.content_type, data=data)

@@ -1,0 +1,231 @@
+"""How the documents come about, piece by piece. Pure: what is there, and what was written, in; what is there now, out.
+
+    stages (each on its own) ──▶ project ──▶ sections (each on its own) ──▶ a version
+
+Every piece is stored as soon as it is there, so that after a crash only what is missing is asked for again. A piece
+that cannot be had is named as missing. A correction starts the same way again, for the sections that it touches.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from evaa.documents import identity
+from evaa.documents.catalogue import BY_KEY, SECTIONS, TEXT, Column, SectionKind
+from evaa.documents.checking import Checked, check, entries_of, question_about
+from protocols.documents import Brd, Documents, Entry, Section, StageSummary, Summary
+from protocols.records import SessionRecord, Stage, TurnRecord
+from protocols.writing import DraftEntry, Job, Review, WritingBrief, Written
+
+Step = Literal["summary", "brd"]
+PROJECT = Job("project")
+UNTITLED = "Business requirements"
+MAX_TITLE_CHARS = 80
+
+_replace = msgspec.structs.replace
+
+
+def begin(record: SessionRecord) -> Documents:
+    """Return the documents of a session whose interview has just been completed."""
+    return Documents(up_to_turn=len(record.interview.turns))
+
+
+def outstanding(record: SessionRecord) -> tuple[Job, ...]:
+    """Return what can be written now, in the order in which it is wanted; nothing once a version is whole."""
+    documents = record.documents
+    if documents is None or documents.is_finished:
+        return ()
+    if documents.summary is None:
+        stages = [Job("stage", stage.stage_id) for stage in record.interview.stages]
+        return tuple(job for job in stages if job.key not in documents.stages) or (PROJECT,)
+    return tuple(Job("section", kind.key) for kind in SECTIONS if kind.key not in documents.sections)
+
+
+def progress(record: SessionRecord) -> tuple[Step, int, int]:
+    """Return the step in hand (`summary` or `brd`), how many pieces of it are done, and how many there are."""
+    documents = record.documents or Documents()
+    if documents.summary is None:
+        return "summary", len(documents.stages), len(record.interview.stages) + 1
+    return "brd", len(documents.sections), len(SECTIONS)
+
+
+def brief(record: SessionRecord, job: Job, *, language: str) -> WritingBrief:
+    """Return what the writer of a job is told."""
+    documents = record.documents or Documents()
+    newest = documents.brd
+    return WritingBrief(
+        job=job,
+        session_id=record.session_id,
+        language=language,
+        interview=record.interview,
+        summary=documents.summary,
+        previous=newest.section(job.key) if newest is not None and job.task == "section" else None,
+        correction=documents.correction,
+    )
+
+
+def written(record: SessionRecord, job: Job, result: Written | str) -> Documents:
+    """Return the documents with the piece that a job came to, or with the reason (a text) why it cannot be had."""
+    documents = record.documents or begin(record)
+    match job.task:
+        case "stage":
+            stage = next(stage for stage in record.interview.stages if stage.stage_id == job.key)
+            return _replace(documents, stages={**documents.stages, job.key: _stage_summary(record, stage, result)})
+        case "project":
+            return _replace(documents, summary=_summary(record, documents, result))
+        case _:
+            return _replace(documents, sections={**documents.sections, job.key: _section(record, job.key, result)})
+
+
+def finished(record: SessionRecord, *, now_ms: int, language: str) -> Documents | None:
+    """Return the documents with the new version, if all its pieces are there and it is not there yet."""
+    documents = record.documents
+    if documents is None or documents.summary is None or documents.is_finished:
+        return None
+    if any(kind.key not in documents.sections for kind in SECTIONS):
+        return None
+    brd = Brd(
+        brd_id=f"BRD-{record.session_id}",
+        version=len(documents.versions) + 1,
+        session_id=record.session_id,
+        title=_title(documents.summary),
+        language=language,
+        created_at_ms=now_ms,
+        up_to_turn=documents.up_to_turn,
+        sections=_with_questions(documents),
+        change=documents.change,
+        written_by=documents.written_by,
+    )
+    return Documents(summary=documents.summary, versions=(*documents.versions, brd), up_to_turn=documents.up_to_turn)
+
+
+# --- review by the user -------------------------------------------------------------------------------------------
+
+
+def corrected(record: SessionRecord, review: Review, words: str) -> Documents:
+    """Return the documents with the sections of a correction to be written anew; the others stay as they are."""
+    documents = record.documents or begin(record)
+    assert documents.brd is not None, "there is nothing to correct yet"
+    affected = {key for key in review.sections if key in BY_KEY} or {"openQuestions"}
+    kept = {section.key: section for section in documents.brd.sections if section.key not in affected}
+    return _replace(
+        documents,
+        up_to_turn=len(record.interview.turns),
+        sections=kept,
+        correction=words,
+        change=review.change or "corrected",
+        written_by=(),
+    )
+
+
+def confirmed(record: SessionRecord, *, now_ms: int) -> Documents:
+    """Return the documents with the newest version confirmed by the newest turn, and so all that was stated in it."""
+    documents = record.documents or begin(record)
+    assert documents.brd is not None, "there is nothing to confirm yet"
+    turn = len(record.interview.turns)
+    brd = _replace(
+        documents.brd,
+        state="confirmed",
+        confirmed_at_ms=now_ms,
+        confirmed_in_turn=turn,
+        sections=tuple(_replace(it, entries=tuple(map(_confirmed, it.entries))) for it in documents.brd.sections),
+    )
+    return _replace(documents, versions=(*documents.versions[:-1], brd))
+
+
+def _confirmed(entry: Entry) -> Entry:
+    return _replace(entry, status="confirmed") if entry.status == "stated" else entry
+
+
+# --- pieces -------------------------------------------------------------------------------------------------------
+
+
+def _considered(record: SessionRecord) -> Sequence[TurnRecord]:
+    return record.interview.turns[: record.documents.up_to_turn] if record.documents else record.interview.turns
+
+
+def _stage_summary(record: SessionRecord, stage: Stage, result: Written | str) -> StageSummary:
+    if isinstance(result, str):
+        return StageSummary(stage.stage_id, stage.name, missing=result)
+    order = stage.order
+    established = _checked(record, result, "established")
+    return StageSummary(
+        stage.stage_id,
+        stage.name,
+        established=_numbered(f"S{order}", established.sound),
+        contradictions=_numbered(f"S{order}-C", _checked(record, result, "contradictions").sound),
+        open=_numbered(f"S{order}-O", _checked(record, result, "open").sound),
+        doubtful=_numbered(f"S{order}-D", established.doubtful),
+    )
+
+
+def _summary(record: SessionRecord, documents: Documents, result: Written | str) -> Summary:
+    stages = tuple(documents.stages[stage.stage_id] for stage in record.interview.stages)
+    project: tuple[Entry, ...] = ()
+    if not isinstance(result, str):
+        checked = _checked(record, result, "project")
+        # A paragraph is a retelling: where it says more than was said, it says so as a conclusion.
+        doubtful = tuple(_replace(draft, status="inferred") for draft in checked.doubtful)
+        project = _numbered("P", (*checked.sound, *doubtful)[:1])
+    return Summary(project[0] if project else Entry("P-1", {TEXT.key: ""}), stages, documents.up_to_turn)
+
+
+def _section(record: SessionRecord, key: str, result: Written | str) -> Section:
+    if isinstance(result, str):
+        return Section(key, missing=result)
+    kind = BY_KEY[key]
+    checked = _checked(record, result, "entries", kind.columns)
+    versions = record.documents.versions if record.documents else ()
+    previous = versions[-1].section(key).entries if versions else ()
+    used = [entry.entry_id for brd in versions for entry in brd.section(key).entries]
+    ids = identity.assign(kind.prefix, checked.sound, previous, used)
+    return Section(key, entries_of(checked.sound, ids), doubtful=_numbered(f"{kind.prefix}-D", checked.doubtful))
+
+
+def _checked(record: SessionRecord, result: Written, name: str, columns: Sequence[Column] = (TEXT,)) -> Checked:
+    opening = record.interview.stages[0].opening
+    return check(result.lists.get(name, ()), columns, _considered(record), opening)
+
+
+def _numbered(prefix: str, drafts: Sequence[DraftEntry]) -> tuple[Entry, ...]:
+    return entries_of(drafts, [f"{prefix}-{number}" for number in range(1, len(drafts) + 1)])
+
+
+# --- the whole ----------------------------------------------------------------------------------------------------
+
+
+def _title(summary: Summary) -> str:
+    sentence = summary.project.fields.get(TEXT.key, "").partition(". ")[0].strip().rstrip(".")
+    if not sentence:
+        return UNTITLED
+    return sentence if len(sentence) <= MAX_TITLE_CHARS else sentence[: MAX_TITLE_CHARS - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _with_questions(documents: Documents) -> tuple[Section, ...]:
+    """The sections in their order, with what is doubtful in any of them moved among the open questions."""
+    kind = BY_KEY["openQuestions"]
+    doubts = [
+        question_about(BY_KEY[key], DraftEntry(entry.fields, entry.source_turns))
+        for key, section in documents.sections.items()
+        for entry in section.doubtful
+    ]
+    questions = documents.sections[kind.key]
+    known = {_question(entry.fields) for entry in questions.entries}
+    fresh = [doubt for doubt in doubts if _question(doubt.fields) not in known]
+    used = [entry.entry_id for brd in documents.versions for entry in brd.section(kind.key).entries]
+    ids = identity.assign(kind.prefix, fresh, (), [*used, *_ids(questions.entries)])
+    extended = _replace(questions, entries=(*questions.entries, *entries_of(fresh, ids)), doubtful=())
+    return tuple(extended if it.key == kind.key else _settled(documents, it) for it in SECTIONS)
+
+
+def _settled(documents: Documents, kind: SectionKind) -> Section:
+    return _replace(documents.sections[kind.key], doubtful=())
+
+
+def _question(fields: dict[str, str]) -> str:
+    return fields.get("question", "")
+
+
+def _ids(entries: Iterable[Entry]) -> list[str]:
+    return [entry.entry_id for entry in entries]

@@ -1,0 +1,116 @@
+"""The documents that are written from an interview, as they are stored and as they are sent.
+
+A document is sections of entries. An entry is one statement: its text by the columns of its section, the turns that it
+comes from, and how sure it is. Which sections there are, with which columns, is the catalogue's affair
+(`evaa/documents/catalogue.py`).
+"""
+
+from typing import Literal
+
+from protocols.base import Record
+
+EntryStatus = Literal["stated", "inferred", "confirmed"]
+BrdState = Literal["draft", "confirmed"]
+
+
+class Entry(Record, frozen=True):
+    """One statement.
+
+    `entry_id` is its name in every version of the document (`FR-3`). `fields` is its text, by the keys of its section's
+    columns. `source_turns` are the numbers of the user's turns that it comes from. `stated`: the user said so, in these
+    turns; `inferred`: the writer's conclusion; `confirmed`: the user confirmed it.
+    """
+
+    entry_id: str
+    fields: dict[str, str]
+    source_turns: tuple[int, ...] = ()
+    status: EntryStatus = "inferred"
+
+
+class Section(Record, frozen=True):
+    """One section, as it was written. `missing` says why it could not be; empty if it was.
+
+    `doubtful` is what was called stated but is not borne out by what was said; in a finished version there is none of
+    it any more, since it stands among the open questions.
+    """
+
+    key: str
+    entries: tuple[Entry, ...] = ()
+    missing: str = ""
+    doubtful: tuple[Entry, ...] = ()
+
+
+class StageSummary(Record, frozen=True):
+    """What one stage came to: what is established, what contradicts itself between turns, what stayed open."""
+
+    stage_id: str
+    name: str
+    established: tuple[Entry, ...] = ()
+    contradictions: tuple[Entry, ...] = ()
+    open: tuple[Entry, ...] = ()
+    missing: str = ""
+    doubtful: tuple[Entry, ...] = ()
+
+
+class Summary(Record, frozen=True):
+    """The interview in short: the project in a paragraph, then each stage. `up_to_turn` is the last turn read."""
+
+    project: Entry
+    stages: tuple[StageSummary, ...]
+    up_to_turn: int
+
+
+class Brd(Record, frozen=True):
+    """One version of the business requirements document.
+
+    `language` is a BCP 47 tag. `change` says what is new in this version, in words. `written_by` names the models. A
+    confirmed version names the turn in which the user confirmed it.
+    """
+
+    brd_id: str
+    version: int
+    session_id: str
+    title: str
+    language: str
+    created_at_ms: int
+    up_to_turn: int
+    sections: tuple[Section, ...]
+    state: BrdState = "draft"
+    change: str = ""
+    written_by: tuple[str, ...] = ()
+    confirmed_at_ms: int | None = None
+    confirmed_in_turn: int | None = None
+
+    def section(self, key: str) -> Section:
+        """The section of this key; an empty one if the document has none."""
+        return next((section for section in self.sections if section.key == key), Section(key))
+
+
+class Documents(Record, frozen=True):
+    """All that was written for a session: finished versions, oldest first, and what is there of the one in work.
+
+    `stages` (by stage id) and `sections` (by key) are what is paid for already: after a crash they are not written
+    again. `up_to_turn` is the last turn that the work in hand considers; `correction` is what the user wants changed in
+    it, `change` the same in a few words, `written_by` the models that it has been written by so far. What the user said
+    of the documents has been considered up to `read_up_to_turn`.
+    """
+
+    summary: Summary | None = None
+    versions: tuple[Brd, ...] = ()
+    up_to_turn: int = 0
+    stages: dict[str, StageSummary] = {}
+    sections: dict[str, Section] = {}
+    correction: str = ""
+    change: str = ""
+    written_by: tuple[str, ...] = ()
+    read_up_to_turn: int = 0
+
+    @property
+    def brd(self) -> Brd | None:
+        """The newest version."""
+        return self.versions[-1] if self.versions else None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the newest version says all that was to be considered."""
+        return self.brd is not None and self.brd.up_to_turn >= self.up_to_turn

@@ -1,0 +1,266 @@
+"""From the closing reply to the documents: written in the background, once each, whoever comes and goes."""
+
+from collections import Counter
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from actors.session import SessionLimits
+from actors.unattended import LOOK_EVERY_S
+from evaa.documents.catalogue import SECTIONS
+from evaa.documents.desk import UNREAD, WRITING
+from protocols.dialects import PLAIN, TYPED_JSON
+from protocols.documents import Brd
+from protocols.writing import Job, Review
+from tests.actors.harness import STAGES, Client, Evaa
+from tests.actors.interviewers import says
+from tests.actors.writers import fails, never
+
+JOBS = {
+    *(Job("stage", stage.stage_id) for stage in STAGES),
+    Job("project"),
+    *(Job("section", kind.key) for kind in SECTIONS),
+}
+
+
+async def interviewed(evaa: Evaa, dialect: str = TYPED_JSON) -> Client:
+    """A client whose last stage has just closed."""
+    evaa.interviewer.will(says("Good.", closes=True), says("Thank you.", closes=True))
+    client = await evaa.join(dialect=dialect)
+    await client.ask("We type 40 invoices a day", "a")
+    closing = await client.ask("A mail starts it", "b")
+    assert closing["nextStageData"] == {"completed": True, "status": "drafting"}
+    return client
+
+
+async def newest(evaa: Evaa) -> Brd:
+    documents = (await evaa.record()).documents
+    assert documents is not None
+    assert documents.brd is not None
+    return documents.brd
+
+
+async def test_the_documents_follow_the_closing_reply(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.delay_s = 1.0
+    client = await interviewed(evaa)
+    frames = await client.until("completed")
+    steps = [(frame["step"], frame["done"], frame["total"]) for frame in frames if frame.kind == "progress"]
+    assert steps[:4] == [("summary", 0, 3), ("summary", 1, 3), ("summary", 2, 3), ("brd", 0, 22)]
+    assert steps[4:] == [("brd", done, 22) for done in range(1, 22)]
+    assert frames[-1]["brd"]["version"] == 1
+    assert Counter(evaa.writer.wrote) == Counter(JOBS)
+    assert trio.current_time() == 1 + 1 + 6  # the stages, the project, 22 sections by four
+    assert [section.key for section in (await newest(evaa)).sections] == [kind.key for kind in SECTIONS]
+
+
+async def test_in_the_plain_dialect_one_frame_says_that_they_are_ready(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.delay_s = 1.0
+    client = await interviewed(evaa, PLAIN)
+    frame = await client.receive()
+    assert (frame["response"], frame["nextStage"]) == ("", True)
+    assert (frame["nextStageData"]["completed"], frame["nextStageData"]["status"]) == (True, "complete")
+    assert {"summary", "brd"} < set(frame["nextStageData"])
+
+
+async def test_what_is_said_while_they_are_written_is_answered_at_once(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.delay_s = 5.0
+    client = await interviewed(evaa)
+    assert (await client.ask("And invoices from abroad"))["response"] == WRITING
+    assert trio.current_time() == 0.0
+
+
+async def test_what_was_said_meanwhile_is_looked_at_afterwards(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.delay_s = 1.0
+    client = await interviewed(evaa)
+    await client.ask("No, 50 invoices a day")
+    evaa.writer.reviews = [Review("correct", "Changed.", "fake", ("problem",), "50 instead of 40")]
+    await client.until("completed")
+    again = (await client.until("completed"))[-1]
+    assert (again["brd"]["version"], again["brd"]["change"]) == (2, "50 instead of 40")
+    assert [brief.words for brief in evaa.writer.asked] == ["No, 50 invoices a day"]
+    assert evaa.writer.wrote.count(Job("section", "problem")) == 2
+    assert evaa.writer.wrote.count(Job("section", "risks")) == 1
+
+
+async def test_a_crash_in_the_middle_pays_for_nothing_twice(
+    evaa: Evaa, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    evaa.writer.delay_s = 1.0
+    client = await interviewed(evaa)
+    await client.until("progress")
+    await trio.sleep(4.5)
+    done = list(evaa.writer.wrote)
+    assert 0 < len(done) < len(JOBS)
+    evaa.die()
+    successor = await evaa.reborn()
+    successor.writer.delay_s = 1.0
+    again = await successor.connect()
+    await again.until("completed")
+    assert Counter(done) + Counter(successor.writer.wrote) == Counter(JOBS)
+
+
+async def test_who_leaves_has_them_written_all_the_same(
+    evaa: Evaa, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    nursery.start_soon(evaa.server.finish_documents)
+    evaa.writer.delay_s = 1.0
+    client = await interviewed(evaa)
+    await trio.sleep(2.5)
+    await client.leave()
+    await evaa.gone()
+    await trio.sleep(LOOK_EVERY_S + 10)
+    assert (await newest(evaa)).version == 1
+    assert set(evaa.writer.wrote) == JOBS
+    back = await evaa.connect()
+    assert (await back.until("completed"))[-1]["brd"]["version"] == 1
+    assert len(evaa.writer.wrote) == len(JOBS)
+
+
+async def test_who_comes_back_meanwhile_takes_over(
+    evaa: Evaa, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    nursery.start_soon(evaa.server.finish_documents)
+    evaa.writer.delay_s = 3.0
+    client = await interviewed(evaa)
+    await client.leave()
+    await evaa.gone()
+    await trio.sleep(LOOK_EVERY_S + 4)
+    back = await evaa.connect()
+    frames = await back.until("completed")
+    assert [frame.kind for frame in frames[:2]] == ["ready", "reply"]
+    assert Counter(evaa.writer.wrote) == Counter(JOBS)
+
+
+async def test_another_process_leaves_it_to_its_owner(
+    evaa: Evaa, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    other = Evaa(nursery, store=evaa.store, owner="another process")
+    nursery.start_soon(other.server.finish_documents)
+    evaa.writer.delay_s = 4.0
+    client = await interviewed(evaa)
+    await client.until("completed")
+    assert other.writer.begun == []
+
+
+# --- a writer in trouble ------------------------------------------------------------------------------------------
+
+
+async def test_what_passes_is_waited_for(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.manners = {Job("section", "risks"): [fails(passing=True, retry_after_s=20.0)] * 2}
+    client = await interviewed(evaa)
+    await client.until("completed")
+    assert trio.current_time() == 40.0
+    assert (await newest(evaa)).section("risks").missing == ""
+
+
+@pytest.mark.parametrize("job", [Job("stage", STAGES[0].stage_id), Job("project"), Job("section", "risks")])
+async def test_what_cannot_be_had_is_named_as_missing(evaa: Evaa, autojump_clock: MockClock, job: Job) -> None:
+    evaa.writer.manners = {job: [fails(passing=False)]}
+    client = await interviewed(evaa)
+    completed = (await client.until("completed"))[-1]
+    brd = await newest(evaa)
+    assert [section.key for section in brd.sections if section.missing] == ([job.key] if job.task == "section" else [])
+    assert completed["brd"]["version"] == 1
+
+
+async def test_an_unsaid_statement_becomes_a_question(evaa: Evaa, autojump_clock: MockClock) -> None:
+    client = await interviewed(evaa)
+    await client.until("completed")
+    brd = await newest(evaa)
+    assert brd.section("problem").entries[0].status == "stated"
+    assert all(turn <= 2 for section in brd.sections for entry in section.entries for turn in entry.source_turns)
+
+
+# --- review -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_correction_makes_a_new_version(evaa: Evaa, autojump_clock: MockClock) -> None:
+    client = await interviewed(evaa)
+    await client.until("completed")
+    evaa.writer.reviews = [Review("correct", "I changed the figure.", "fake", ("problem", "data"), "50, not 40")]
+    evaa.writer.delay_s = 1.0
+    reply = await client.ask("It is 50 invoices")
+    assert (reply["response"], reply.at) == ("I changed the figure.", 0.0)
+    second = (await client.until("completed"))[-1]
+    assert (second["brd"]["version"], second["brd"]["change"]) == (2, "50, not 40")
+    documents = (await evaa.record()).documents
+    assert documents is not None
+    first, changed = documents.versions
+    assert [kind.key for kind in SECTIONS if first.section(kind.key) != changed.section(kind.key)] == [
+        "problem",
+        "data",
+    ]
+    assert first.section("problem").entries[0].entry_id == "PR-1"
+
+
+async def test_a_confirmation_makes_the_draft_a_confirmed_version(evaa: Evaa, autojump_clock: MockClock) -> None:
+    client = await interviewed(evaa)
+    await client.until("completed")
+    evaa.writer.reviews = [Review("confirm", "It is confirmed.", "fake")]
+    await client.ask("Yes, that is right")
+    told = [frame["brd"]["state"] for frame in client.everything if frame.kind == "completed"]
+    assert told[-1] == "confirmed"
+    brd = await newest(evaa)
+    assert (brd.version, brd.state, brd.confirmed_in_turn) == (1, "confirmed", 3)
+    assert brd.section("problem").entries[0].status == "confirmed"
+
+
+async def test_a_question_changes_nothing(evaa: Evaa, autojump_clock: MockClock) -> None:
+    client = await interviewed(evaa)
+    await client.until("completed")
+    evaa.writer.reviews = [Review("other", "You are welcome.", "fake")]
+    assert (await client.ask("Thanks!"))["response"] == "You are welcome."
+    await client.nothing_for(60)
+    assert (await newest(evaa)).state == "draft"
+    assert len(evaa.writer.asked) == 1
+
+
+async def test_a_review_that_fails_is_said(evaa: Evaa, autojump_clock: MockClock) -> None:
+    client = await interviewed(evaa)
+    await client.until("completed")
+    assert (await client.ask("It is 50"))["response"] == UNREAD
+    assert (await newest(evaa)).version == 1
+
+
+async def test_speaking_on_joins_both_corrections(evaa: Evaa, autojump_clock: MockClock) -> None:
+    client = await interviewed(evaa)
+    await client.until("completed")
+    evaa.writer.reviews = [Review("other", "Both.", "fake")]
+    evaa.writer.review_delay_s = 1.0
+    await client.say("It is 50")
+    await client.say("and weekly")
+    assert (await client.reply())["response"] == "Both."
+    assert evaa.writer.asked[-1].words == "It is 50\nand weekly"
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+async def test_there_is_no_file_before_there_is_a_brd(evaa: Evaa, autojump_clock: MockClock) -> None:
+    client = await interviewed_slowly(evaa)
+    await client.send(type="export", format="markdown")
+    assert await client.error() == "not_complete"
+
+
+async def interviewed_slowly(evaa: Evaa) -> Client:
+    evaa.writer.delay_s = 1_000.0
+    return await interviewed(evaa)
+
+
+async def test_a_drain_leaves_the_rest_to_others(evaa: Evaa, autojump_clock: MockClock, nursery: trio.Nursery) -> None:
+    evaa.writer.manners = {Job("section", "risks"): [never]}
+    client = await interviewed(evaa)
+    await trio.sleep(1)
+    await evaa.server.drain()
+    assert trio.current_time() == 1.0
+    assert await client.close_code() == 1001
+    other = Evaa(nursery, store=evaa.store, owner="another process")
+    nursery.start_soon(other.server.finish_documents)
+    await trio.sleep(LOOK_EVERY_S)
+    assert other.writer.wrote == [Job("section", "risks")]
+    assert (await newest(evaa)).version == 1
+
+
+def test_limits_are_part_of_the_sessions() -> None:
+    assert SessionLimits().writing.at_once == 4
