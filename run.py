@@ -22,7 +22,7 @@ from actors.stt_link import LinkLimits
 from evaa.asyncio_bridge import open_bridge
 from evaa.commands.address import url_on_this_machine
 from evaa.commands.arguments import parse_arguments
-from evaa.llm.plugins import LlmChoice, open_interviewer
+from evaa.llm.plugins import LlmChoice, open_llm
 from evaa.observability.logs import configure_logs
 from evaa.plugins import PluginRefused
 from evaa.storage.owner import new_owner
@@ -33,7 +33,7 @@ from evaa.stt.plugins import SttChoice, choose_speech_to_text
 from protocols.ports import StoreError
 from settings import Settings, SettingsRefused, describe_settings, load_settings
 
-QUIET_COMMANDS = {"stages", "export", "import"}
+QUIET_COMMANDS = {"stages", "export", "import", "brd", "n8n"}
 """They say themselves what they do."""
 
 
@@ -45,9 +45,11 @@ async def serve(settings: Settings, *, simulate: bool) -> None:
         llm, stt = llm_choice(settings), stt_choice(settings)
         if simulate:
             llm, stt = await start_simulators(stack, llm, stt)
+        minds = await stack.enter_async_context(open_llm(bridge, llm))
         services = Services(
             store=store,
-            interviewer=await stack.enter_async_context(open_interviewer(bridge, llm)),
+            interviewer=minds.interviewer,
+            writer=minds.writer,
             stt=choose_speech_to_text(stt),
             keyterms=split(settings.stt_keyterms),
             spill=SpillFile(settings.spill_path),
@@ -150,6 +152,14 @@ async def move_sessions(settings: Settings, arguments: Namespace) -> int:
         return await run_sessions(store, arguments)
 
 
+async def write_out_brd(settings: Settings, arguments: Namespace) -> int:
+    """Write a session's BRD out as a file; return the exit status."""
+    from evaa.commands.brd import write_brd  # noqa: PLC0415
+
+    async with open_bridge() as bridge, open_store(bridge, store_choice(settings)) as store:
+        return await write_brd(store, arguments, sys.stdout.buffer, sys.stderr)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
     arguments = parse_arguments(argv, describe_settings())
@@ -172,8 +182,14 @@ def main(argv: list[str] | None = None) -> int:
                 status = trio.run(report_health, url, sys.stderr)
             case "stages":
                 status = trio.run(manage_stages, settings, arguments)
+            case "brd":
+                status = trio.run(write_out_brd, settings, arguments)
             case "export" | "import":
                 status = trio.run(move_sessions, settings, arguments)
+            case "n8n":
+                from evaa.commands.n8n import run_n8n  # noqa: PLC0415
+
+                status = run_n8n(arguments, sys.stdout, sys.stderr)
             case _:
                 trio.run(partial(serve, settings, simulate=arguments.simulate))
     except* (SettingsRefused, StoreError, PluginRefused, AddressRefused) as refused:

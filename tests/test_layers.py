@@ -12,9 +12,15 @@ ROOT = Path(__file__).parent.parent
 STOREYS = ("run", "actors", "evaa", "protocols")
 """From the top: each imports only itself and those below. `settings` is read by the top alone."""
 
+DOCUMENTS = (
+    *("answers", "catalogue", "checking", "desk", "drafting", "figures", "identity", "placement", "questions"),
+    *("scripted_review", "scripted_writer", "systems", "words"),
+)
 PURE = (
     "protocols",
     "evaa/interview",
+    *(f"evaa/documents/{name}.py" for name in DOCUMENTS),
+    "evaa/documents/n8n",
     "evaa/llm/control_lines.py",
     "evaa/llm/sse.py",
     "evaa/llm/prompt.py",
@@ -36,7 +42,7 @@ PURE_IMPORTS = {
 """All that pure code may need: no clock, no file, no network, no event loop, no chance."""
 
 OWN_PURE = {
-    "evaa.interview", "evaa.llm.control_lines", "evaa.llm.exchange",
+    "evaa.interview", "evaa.documents", "evaa.llm.control_lines", "evaa.llm.exchange",
     "evaa.stt.containers", "evaa.stt.kept_audio", "evaa.stt.spoken",
 }  # fmt: skip
 """The parts of EVAA that pure code may import: only what is pure itself."""
@@ -141,7 +147,8 @@ def test_pure_code_imports_nothing_that_does_anything(path: Path) -> None:
 def test_pure_code_neither_waits_nor_opens_files(path: Path) -> None:
     assert [place(path, call) for call, name in calls(path) if name in ("open", "print", "input")] == []
     asynchronous = [node.name for node in ast.walk(tree(path)) if isinstance(node, ast.AsyncFunctionDef)]
-    ports = {"protocols/ports.py", "evaa/llm/scripted.py"}  # an interface that is asynchronous, and one of its kind
+    # Interfaces that are asynchronous, and those of their kind.
+    ports = {"protocols/ports.py", "protocols/writing.py", "evaa/llm/scripted.py", "evaa/documents/scripted_writer.py"}
     assert asynchronous == [] or name_of(path) in ports
     assert not any(isinstance(node, ast.Await) for node in ast.walk(tree(path)))
 

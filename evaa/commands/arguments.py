@@ -2,6 +2,8 @@
 
 import argparse
 
+from protocols.frontend import FrameRefused, parse_session_id
+
 DESCRIPTION = "EVAA, the backend of a voice agent that interviews people about the automation they need."
 
 SIMULATE = "play Groq and Deepgram in this process: no key is needed"
@@ -31,6 +33,12 @@ def parse_arguments(arguments: list[str] | None, settings_help: str) -> argparse
     health = commands.add_parser("health", help="tell by the exit status whether the server takes connections")
     health.add_argument("--url", help="the server (default: ws://EVAA_HOST:EVAA_PORT/ws)")
 
+    brd = commands.add_parser("brd", help="write a session's BRD out as a file")
+    brd.add_argument("session", type=_session_id, metavar="SESSION", help="the session: 24 hexadecimal digits")
+    brd.add_argument("--format", choices=("markdown", "html", "docx", "json", "n8n"), default="markdown")
+    brd.add_argument("--version", type=int, metavar="N", help="which version (default: the newest)")
+    brd.add_argument("--output", metavar="FILE", help="where to (default: a file named after it; - is standard output)")
+
     stages = commands.add_parser("stages", help="show, replace or write out the stages of the interview")
     actions = stages.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="show the stages that new sessions begin with")
@@ -41,6 +49,7 @@ def parse_arguments(arguments: list[str] | None, settings_help: str) -> argparse
     export.add_argument("--format", choices=("yaml", "json"), default="yaml")
 
     _add_session_commands(commands)
+    _add_n8n_commands(commands)
     parsed = parser.parse_args(arguments)
     parsed.command = parsed.command or "serve"
     return parsed
@@ -58,3 +67,17 @@ def _add_session_commands(commands: "argparse._SubParsersAction[argparse.Argumen
     into.add_argument("file", nargs="?", default="-", help="what export wrote (default: -, standard input)")
     into.add_argument("--format", choices=("jsonl",), default="jsonl")
     into.add_argument("--replace", action="store_true", help="replace those that are there and are not the same")
+
+
+def _add_n8n_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    n8n = commands.add_parser("n8n", help="check an n8n workflow for what n8n finds out late or never")
+    actions = n8n.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = actions.add_parser("check", help="tell every problem with its place; exit status 1 if one is an error")
+    check.add_argument("file", help="a workflow in JSON, as n8n exports it; - is standard input")
+
+
+def _session_id(text: str) -> str:
+    try:
+        return parse_session_id(text)
+    except FrameRefused as refused:
+        raise argparse.ArgumentTypeError(refused.message) from None

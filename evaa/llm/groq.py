@@ -1,6 +1,5 @@
 """The interviewer on Groq: a Pydantic AI agent with `GroqModel`, one request a turn, its text streamed as it comes."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,15 +8,7 @@ import pydantic
 import structlog
 from groq import AsyncGroq, GroqError
 from pydantic_ai import Agent, ModelRetry, RunContext, TextOutput
-from pydantic_ai.exceptions import (
-    AgentRunError,
-    ModelAPIError,
-    ModelConnectionError,
-    ModelRateLimitError,
-    ModelRequestTimeout,
-    ModelServerError,
-    ModelUnavailableError,
-)
+from pydantic_ai.exceptions import AgentRunError
 from pydantic_ai.messages import ModelMessage, ModelRequest
 from pydantic_ai.models.groq import GroqModel, GroqModelSettings
 from pydantic_ai.models.test import TestModel
@@ -26,6 +17,7 @@ from pydantic_ai.providers.groq import GroqProvider
 from evaa.asyncio_bridge import AsyncioCallCancelled, Bridge, time_limit
 from evaa.llm import groq_transport, history, prompt
 from evaa.llm.control_lines import ControlLineParser
+from evaa.llm.groq_failures import failure_of
 from evaa.llm.lean_groq import LeanGroq, network
 from protocols.ports import Answer, AnswerSink, InterviewerFailed, TurnBrief, Usage
 
@@ -36,20 +28,6 @@ DEFAULT_MAX_HISTORY_CHARS = 24_000
 
 CHECK_S = 3.0
 """How long the start waits for Groq to list its models."""
-
-_PASSING = (
-    ModelRateLimitError,
-    ModelUnavailableError,
-    ModelServerError,
-    ModelConnectionError,
-    ModelRequestTimeout,
-)
-
-_PASSING_STATUSES = {408, 422, 498}
-"""What Groq calls worth another try besides: time-out, a semantic failure of the model, no flex capacity."""
-
-_CODE = re.compile(r"\w{1,64}")
-"""What an error code looks like; anything else is text."""
 
 _log = structlog.get_logger(actor="llm")
 
@@ -155,11 +133,9 @@ class GroqInterviewer:
                 message_history=history.recent(brief.history, self._max_history_chars),
                 deps=hearer,
             )
-        except ModelAPIError as error:
-            raise _as_failure(error) from error
         except (AgentRunError, pydantic.ValidationError) as error:
-            reason = f"{self.name} gave no usable answer: {type(error).__name__}"
-            raise InterviewerFailed(reason, passing=False) from error
+            why = failure_of(error, self.name)
+            raise InterviewerFailed(why.message, passing=why.passing, retry_after_s=why.retry_after_s) from error
         usage = result.usage
         return Answer(
             text=result.output,
@@ -216,13 +192,3 @@ def _without_instructions(messages: list[ModelMessage]) -> list[ModelMessage]:
         ModelRequest(parts=message.parts, timestamp=message.timestamp) if isinstance(message, ModelRequest) else message
         for message in messages
     ]
-
-
-def _as_failure(error: ModelAPIError) -> InterviewerFailed:
-    # The provider's own message may quote the request, so only the kind of error and its code are passed on.
-    status = getattr(error, "status_code", None)
-    code = error.provider_error_code or ""
-    details = ", ".join(str(part) for part in (status, _CODE.fullmatch(code) and code) if part)
-    message = f"{error.model_name}: {type(error).__name__}" + (f" ({details})" if details else "")
-    is_passing = isinstance(error, _PASSING) or status in _PASSING_STATUSES
-    return InterviewerFailed(message, passing=is_passing, retry_after_s=error.retry_after)

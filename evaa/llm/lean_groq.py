@@ -6,7 +6,7 @@ makes, and together they cost as much as the agent. Here the request goes straig
 the answer. Everything else (other endpoints, types, errors) is the SDK's.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import aiohttp
 import httpx
@@ -90,7 +90,10 @@ class _Completions(AsyncCompletions):
         if response.status_code != 200:
             response.request = request
             raise APIStatusError(f"HTTP {response.status_code}", response=response, body=_decoded(content))
-        return _completion(content)
+        completion = _completion(content)
+        if completion is None:
+            raise APIConnectionError(message="the answer is no completion", request=request)
+        return completion
 
     def _request(self, parameters: dict[str, Any]) -> httpx.Request:
         extra = {name: parameters.pop(name, None) or {} for name in ("extra_headers", "extra_query", "extra_body")}
@@ -101,8 +104,13 @@ class _Completions(AsyncCompletions):
             self._url.copy_merge_params(extra["extra_query"]) if extra["extra_query"] else self._url,
             headers=self._headers | extra["extra_headers"],
             content=_ENCODER.encode(body | extra["extra_body"]),
-            extensions={"timeout": (httpx.Timeout(timeout) if isinstance(timeout, float | int) else TIMEOUT).as_dict()},
+            extensions={"timeout": _patience(timeout).as_dict()},
         )
+
+
+def _patience(timeout: object) -> httpx.Timeout:
+    """What a call may wait: as long as it says for the answer, but no longer than ever to connect."""
+    return httpx.Timeout(timeout, connect=TIMEOUT.connect) if isinstance(timeout, float | int) else TIMEOUT
 
 
 def _decoded(content: bytes) -> object:
@@ -112,9 +120,30 @@ def _decoded(content: bytes) -> object:
         return content.decode("utf-8", "replace")
 
 
-def _completion(content: bytes) -> ChatCompletion:
+class _Message(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+
+
+class _Outline(msgspec.Struct):
+    """What a completion must have at least, to be of use."""
+
+    choices: Annotated[list[_Choice], msgspec.Meta(min_length=1)]
+    usage: dict[str, Any] | None = None
+
+
+def _completion(content: bytes) -> ChatCompletion | None:
+    """Return the completion; None for what is none, say a proxy's page."""
     try:
-        return ChatCompletion.model_validate_json(content)
+        completion = ChatCompletion.model_validate_json(content)
     except pydantic.ValidationError:
+        try:
+            msgspec.json.decode(content, type=_Outline)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return None
         # Field by field, as the SDK does it: a field that the provider changed is no reason to lose an answer.
-        return ChatCompletion.construct(**msgspec.json.decode(content))
+        completion = ChatCompletion.construct(**msgspec.json.decode(content))
+    return completion if completion.choices else None

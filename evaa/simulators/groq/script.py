@@ -35,7 +35,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """How the simulator treats one request. The defaults answer at once, with what the default brain says.
 
     What is said: `text`, cut into tokens; or `chunks`, sent exactly as they are, one event each; or neither, and the
-    brain answers. `finish_reason` is what the last chunk gives as the reason.
+    brain answers. `finish_reason` is what the last chunk gives as the reason; with `length`, structured output that the
+    brain has filled in is cut in half.
 
     When (seconds): the status line of a stream leaves at once; the role chunk after `first_token_delay_s`; then
     `reasoning_tokens`, `token_delay_s` apart, which are sent unless the request hides them, and take their time even
@@ -129,6 +130,8 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool | None = False
     include_reasoning: bool | None = True
     reasoning_format: str | None = None
+    response_format: dict[str, Any] | None = None
+    tools: list[Any] | None = None
 
     @property
     def shows_reasoning(self) -> bool:

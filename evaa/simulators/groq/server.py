@@ -19,7 +19,7 @@ import h11
 import msgspec
 import trio
 
-from evaa.simulators.groq import interviewer
+from evaa.simulators.groq import documents, interviewer
 from evaa.simulators.groq.http import EVENT_STREAM, JSON_TYPE, Connection, Headers
 from evaa.simulators.groq.script import (
     Behaviour,
@@ -35,6 +35,7 @@ from evaa.simulators.groq.script import (
     stamp,
     tokenise,
 )
+from evaa.simulators.groq.structured import JsonSchema, wanted_schema
 from evaa.simulators.scripted_server import ScriptedServer
 
 MODELS = ("openai/gpt-oss-20b", "openai/gpt-oss-120b", "qwen/qwen3.8-27b")
@@ -43,8 +44,9 @@ MODELS = ("openai/gpt-oss-20b", "openai/gpt-oss-120b", "qwen/qwen3.8-27b")
 class GroqSimulator(ScriptedServer[Behaviour]):
     """The simulated provider: its script, what it was asked, and its server.
 
-    `models` are those that exist; any other is answered 404 and takes nothing from the script. `brain` answers where
-    a behaviour fixes no text. `requests` holds the newest `keep_requests` requests (without the control paths).
+    `models` are those that exist; any other is answered 404 and takes nothing from the script, nor does a request whose
+    `response_format` Groq refuses. `brain` answers where a behaviour fixes no text; forms (`json_schema`) are filled in
+    by `documents`. `requests` holds the newest `keep_requests` requests (without the control paths).
     `default` is what happens when nothing in the script fits; it may be replaced at any time, and if it is tied to a
     model the other models answer plainly.
     """
@@ -139,6 +141,10 @@ class GroqSimulator(ScriptedServer[Behaviour]):
         if chat.model not in self.models:
             await self._refuse(connection, error_for(404, None, model=chat.model))
             return
+        schema = wanted_schema(chat)
+        if isinstance(schema, ProviderError):
+            await self._refuse(connection, schema)
+            return
         behaviour = self._take(chat.model)
         if behaviour.hang == "headers":
             await self._hang()
@@ -147,7 +153,7 @@ class GroqSimulator(ScriptedServer[Behaviour]):
             await self._fail(connection, behaviour, chat.model)
             return
         answer = self._stream if chat.stream else self._answer_whole
-        await answer(connection, self._complete(chat, behaviour), request.at_s)
+        await answer(connection, self._complete(chat, behaviour, schema), request.at_s)
 
     def _take(self, model: str) -> Behaviour:
         for index, behaviour in enumerate(self._script):
@@ -156,10 +162,10 @@ class GroqSimulator(ScriptedServer[Behaviour]):
                 return behaviour
         return self.default if self.default.serves(model) else Behaviour()
 
-    def _complete(self, chat: ChatRequest, behaviour: Behaviour) -> Completion:
+    def _complete(self, chat: ChatRequest, behaviour: Behaviour, schema: JsonSchema | None) -> Completion:
         tokens = behaviour.chunks
         if tokens is None:
-            tokens = tokenise(self._brain(chat.messages) if behaviour.text is None else behaviour.text)
+            tokens = tokenise(self._think(chat, behaviour, schema) if behaviour.text is None else behaviour.text)
         return Completion(
             number=self.counters.requests,
             created=int(time.time()),
@@ -169,6 +175,12 @@ class GroqSimulator(ScriptedServer[Behaviour]):
             show_reasoning=chat.shows_reasoning,
             behaviour=behaviour,
         )
+
+    def _think(self, chat: ChatRequest, behaviour: Behaviour, schema: JsonSchema | None) -> str:
+        if schema is None:
+            return self._brain(chat.messages)
+        text = documents.fill_in(schema.schema, chat.messages)
+        return text[: len(text) // 2] if behaviour.finish_reason == "length" else text
 
     async def _stream(self, connection: Connection, completion: Completion, asked_s: float) -> None:
         behaviour, stamped, asked_ns = completion.behaviour, completion.behaviour.stamped, time.monotonic_ns()

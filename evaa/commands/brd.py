@@ -1,0 +1,62 @@
+"""The command that writes a session's BRD out as a file, whichever process wrote it."""
+
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+import trio
+
+from evaa.documents.export import Exported, render
+from protocols.documents import Brd
+from protocols.ports import SessionStore, StoreError
+from protocols.records import SessionRecord
+
+
+async def write_brd(store: SessionStore, arguments: Namespace, out: BinaryIO, err: TextIO) -> int:
+    """Write the version that was asked for to standard output or into a file; return the exit status.
+
+    Status 1, with one sentence on `err`: there is no such session, or no BRD of it yet, or no such version.
+    """
+    try:
+        record = await store.load(arguments.session)
+        file = await trio.to_thread.run_sync(partial(_render, record, arguments))
+    except (StoreError, _NotThere) as error:
+        err.write(f"{error}\n")
+        return 1
+    if arguments.output == "-":
+        await trio.to_thread.run_sync(out.write, file.data)
+        out.flush()
+        return 0
+    path = Path(arguments.output or file.filename)
+    try:
+        await trio.Path(path).write_bytes(file.data)
+    except OSError as error:
+        err.write(f"{path} cannot be written: {error}\n")
+        return 1
+    err.write(f"Written: {path}\n")
+    return 0
+
+
+class _NotThere(Exception):
+    """What was asked for does not exist; the message says what does."""
+
+
+def _render(record: SessionRecord | None, arguments: Namespace) -> Exported:
+    if record is None:
+        raise _NotThere(f"There is no session {arguments.session}.")
+    brd = _version(record, arguments.version)
+    documents = record.documents
+    assert documents is not None
+    assert documents.summary is not None
+    return render(brd, documents.summary, record.interview.turns, arguments.format)
+
+
+def _version(record: SessionRecord, number: int | None) -> Brd:
+    versions = record.documents.versions if record.documents is not None else ()
+    if not versions:
+        raise _NotThere(f"There is no BRD of this session yet: it is {record.status}.")
+    chosen = next((brd for brd in versions if brd.version == number), None) if number is not None else versions[-1]
+    if chosen is None:
+        raise _NotThere(f"There is no version {number}; there are 1 to {versions[-1].version}.")
+    return chosen

@@ -1,0 +1,46 @@
+"""What people said, made harmless for n8n: it must stay text, wherever it is put.
+
+n8n takes a parameter that begins with `=` for an expression, with code between `{{` and `}}`, and shows sticky notes as
+Markdown. So names and parameters get rid of both signs, and in notes every character that Markdown reads within a line
+is escaped.
+"""
+
+import re
+import unicodedata
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+_CURLY = re.compile(r"([{}])(?=[{}])")
+_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_DEEP = 10_000
+"""More of a text is never looked at."""
+
+
+def plain(text: str, limit: int) -> str:
+    """The text on one line, for a name or a parameter: never an expression, and no longer than `limit` characters."""
+    return shortened(_CURLY.sub(r"\1 ", one_line(text)).lstrip("= "), limit)
+
+
+def markdown(text: str, limit: int) -> str:
+    """The text for the middle of a line of a sticky note: no Markdown, no HTML; `limit` counts what is seen of it.
+
+    An address stays an address, which n8n shows as a link to itself: one may want to copy it.
+    """
+    return _MARKDOWN.sub(r"\\\1", shortened(one_line(text), limit))
+
+
+def one_line(text: str) -> str:
+    """Without line breaks, control characters, signs that turn the direction of writing, and halves of characters."""
+    whole = text[:_DEEP].encode("utf-8", "replace").decode()
+    kept = "".join(_seen(character) for character in whole)
+    return " ".join(kept.split())
+
+
+def shortened(text: str, limit: int) -> str:
+    """At most `limit` characters; what is cut off ends in an ellipsis."""
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+
+
+def _seen(character: str) -> str:
+    if character in _DIRECTION:
+        return ""
+    return " " if unicodedata.category(character) in ("Cc", "Zl", "Zp") else character
