@@ -11,7 +11,7 @@ from evaa.documents.n8n.values import Node
 Edges = Mapping[str, Iterable[str]]
 
 _BY_HAND = frozenset((MANUAL.name, ERROR.name, "n8n-nodes-base.start"))
-"""They start a workflow, but not by themselves: n8n does not activate it for their sake."""
+"""They start a workflow, but not for its own sake: at the push of a button, or when another run has failed."""
 
 
 def check_graph(nodes: Sequence[Node], links: Sequence[Link], place: str, report: Report) -> None:
@@ -32,7 +32,7 @@ def _check_triggers(nodes: Iterable[Node], place: str, report: Report) -> None:
         right = "a workflow begins with a trigger, such as Schedule Trigger or Webhook"
         report.add("no-trigger", place, "no node starts the workflow", right)
     elif all(node.type in _BY_HAND for node in triggers):
-        right = "to be activated it needs one that is enabled, such as Schedule Trigger or Webhook"
+        right = "to run by itself it needs a trigger that is enabled, such as Schedule Trigger or Webhook"
         report.add("only-by-hand", place, "the workflow starts by hand only", right)
 
 

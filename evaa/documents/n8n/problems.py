@@ -24,7 +24,7 @@ RULES: dict[str, tuple[Level, Step]] = {
     "unknown-key": ("warning", "API"),
     "no-nodes": ("error", "activation"),
     "no-trigger": ("error", "activation"),
-    "only-by-hand": ("warning", "activation"),
+    "only-by-hand": ("warning", "run"),
     "node-shape": ("error", "import"),
     "node-name": ("error", "run"),
     "node-type": ("error", "activation"),

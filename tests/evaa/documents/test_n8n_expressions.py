@@ -11,8 +11,9 @@ SOUND = [
     "={{ 1 \n 2 }}", "={{ (() => { const x = 1; if (x) return x; return 2 })() }}", '={{ "it\'s" }}', "={{ a++ }}",
     "={{ $json.a.b.c[0] / 2 / 3 }}", "={{ {a:1, b:[1,2,],} }}", "={{ new Date().toISOString() }}",
     "={{ 1.5.toFixed(2) }}", "={{ /* c */ a // d\n }}", "={{ $json.class.new }}", "={{ a?.[0]?.(1) }}",
-    "=\\{{ not code", "={{ unclosed", "={{ $json.größe }}", '={{ $json["x"].match(/[/"]+/g)[0] }}', "={{ void 0 }}",
-    "={{ a ? .5 : b }}", '={{ a.split("}").length }}', "={{ (a, b) }}", "={{ `${1}` + `$` }}", "= a }} b", "=",
+    "=\\{{ not code", "={{ unclosed", "={{ it's", "={{ $json.größe }}", '={{ $json["x"].match(/[/"]+/g)[0] }}',
+    "={{ void 0 }}", "={{ a ? .5 : b }}", '={{ a.split("}").length }}', "={{ (a, b) }}", "={{ `${1}` + `$` }}",
+    "= a }} b", "=",
 ]  # fmt: skip
 """Those with brackets that do not close, line breaks and commas at the end were run in n8n 2.8.4, too."""
 
