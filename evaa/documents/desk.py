@@ -36,9 +36,13 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Desk:
-    """Which jobs are with a writer. `wall_ms` tells the time for what is stored."""
+    """Which jobs are with a writer. `wall_ms` tells the time for what is stored.
 
-    def __init__(self, *, wall_ms: Callable[[], int], language: str = "en") -> None:
+    `language` (BCP 47) is what the documents are written in; empty: the user's own, whichever that is. In another one
+    than the user's it could not be checked that what is stated was said.
+    """
+
+    def __init__(self, *, wall_ms: Callable[[], int], language: str = "") -> None:
         self._wall_ms = wall_ms
         self._language = language
         self._in_work: set[Job] = set()

@@ -21,6 +21,9 @@ from protocols.writing import DraftEntry, Job, Review, WritingBrief, Written
 Step = Literal["summary", "brd"]
 PROJECT = Job("project")
 UNTITLED = "Business requirements"
+UNDETERMINED = "und"
+"""BCP 47's tag for a language that nobody has determined."""
+
 MAX_TITLE_CHARS = 80
 
 _replace = msgspec.structs.replace
@@ -68,6 +71,9 @@ def brief(record: SessionRecord, job: Job, *, language: str) -> WritingBrief:
 def written(record: SessionRecord, job: Job, result: Written | str) -> Documents:
     """Return the documents with the piece that a job came to, or with the reason (a text) why it cannot be had."""
     documents = record.documents or begin(record)
+    if isinstance(result, Written) and result.model not in documents.written_by:
+        documents = _replace(documents, written_by=(*documents.written_by, result.model))
+        record = _replace(record, documents=documents)
     match job.task:
         case "stage":
             stage = next(stage for stage in record.interview.stages if stage.stage_id == job.key)
@@ -90,7 +96,7 @@ def finished(record: SessionRecord, *, now_ms: int, language: str) -> Documents 
         version=len(documents.versions) + 1,
         session_id=record.session_id,
         title=_title(documents.summary),
-        language=language,
+        language=language or UNDETERMINED,
         created_at_ms=now_ms,
         up_to_turn=documents.up_to_turn,
         sections=_with_questions(documents),

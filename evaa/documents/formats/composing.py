@@ -73,7 +73,7 @@ def _facts(brd: Brd) -> Facts:
         "State": _state(brd),
         "Date": _moment(brd.created_at_ms),
         "Session": brd.session_id,
-        "Language": brd.language,
+        "Language": "the user's own" if brd.language == "und" else brd.language,
         "Covers": f"the interview up to turn {brd.up_to_turn}",
         "What changed": line(brd.change) or ("First version" if brd.version == 1 else ""),
         "Written by": ", ".join(brd.written_by),
