@@ -22,19 +22,16 @@ from collections.abc import Callable
 
 import msgspec
 
-from evaa.documents.desk import IN_SILENCE, WRITING, Desk, Outcome
+from evaa.documents.desk import IN_SILENCE, WRITING, Desk
 from evaa.interview import reducer, views
 from evaa.interview.acknowledgements import Acknowledgements
 from evaa.interview.exchange import exchange
 from evaa.interview.imposed import with_imposed
+from evaa.interview.ledger import Ledger
 from evaa.interview.turn import LiveTurn, completed
-from protocols.documents import Documents
 from protocols.frontend import (
     Delta,
-    ErrorCode,
-    ErrorFrame,
     ExportFormat,
-    ServerFrame,
     Transcript,
     TurnCancelled,
     WarningFrame,
@@ -59,9 +56,7 @@ from protocols.messages import (
     Requested,
     Reviewed,
     Said,
-    Save,
     Saved,
-    Send,
     StagesStored,
     StopAsking,
     StoreTroubled,
@@ -78,7 +73,7 @@ NOT_ACKNOWLEDGED = "The store cannot be reached: what you say now is answered bu
 NO_MORE_KEPT = "The store has been away for so long that nothing more can be kept; say it again when it is back"
 
 
-class TurnEngine:
+class TurnEngine(Ledger):
     """One session's interview in motion.
 
     `reply_acknowledges` is true for a dialect without `turnStarted`: there a reply waits until the user's words are
@@ -93,15 +88,12 @@ class TurnEngine:
         wall_ms: Callable[[], int],
         revision: int = 0,
     ) -> None:
-        self.record = record
-        self.revision = revision
+        super().__init__(record, revision=revision, wall_ms=wall_ms)
         self._reply_acknowledges = reply_acknowledges
-        self._wall_ms = wall_ms
         self._turn: LiveTurn | None = None
         self._waiting: deque[Said] = deque()
         self._acknowledgements = Acknowledgements()
         self._is_resumed = True
-        self._effects: list[Effect] = []
         self._desk = Desk(wall_ms=wall_ms)
 
     def __repr__(self) -> str:
@@ -422,13 +414,6 @@ class TurnEngine:
         else:
             self._refuse("not_complete", "There is no BRD yet")
 
-    def _accept(self, outcome: Outcome) -> None:
-        """What the desk has come to becomes the session's."""
-        if outcome.documents is not None and outcome.documents != self.record.documents:
-            self._change(documents=outcome.documents)
-            self._save()
-        self._effects.extend(outcome.effects)
-
     # --- the store ----------------------------------------------------------------------------------------------
 
     def _on_saved(self, saved: Saved) -> None:
@@ -452,35 +437,3 @@ class TurnEngine:
 
     def _live(self, number: int) -> LiveTurn | None:
         return self._turn if self._turn is not None and self._turn.number == number else None
-
-    def _change(
-        self,
-        *,
-        interview: Interview | None = None,
-        history: tuple[str, ...] = (),
-        documents: Documents | None = None,
-    ) -> None:
-        self.record = msgspec.structs.replace(
-            self.record,
-            interview=interview or self.record.interview,
-            messages=self.record.messages + history,
-            documents=documents or self.record.documents,
-            updated_at_ms=self._wall_ms(),
-        )
-        self.revision += 1
-
-    def _save(self) -> None:
-        self._do(Save(self.record, self.revision))
-
-    def _refuse(self, code: ErrorCode, message: str) -> None:
-        self._send(ErrorFrame(code=code, message=message, retryable=True))
-
-    def _send(self, frame: ServerFrame) -> None:
-        self._do(Send(frame))
-
-    def _do(self, effect: Effect) -> None:
-        self._effects.append(effect)
-
-    def _drain(self) -> list[Effect]:
-        effects, self._effects = self._effects, []
-        return effects
