@@ -6,8 +6,10 @@ What only one command needs is imported there: the server should start at once.
 import gc
 import sys
 from argparse import Namespace
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 import trio
@@ -19,6 +21,8 @@ from actors.server import Server, ServerLimits
 from actors.session import Services, SessionLimits
 from actors.stt import SttLimits
 from actors.stt_link import LinkLimits
+from actors.supervisor import contain
+from actors.writing import Writing, WritingLimits
 from evaa.asyncio_bridge import open_bridge
 from evaa.commands.address import url_on_this_machine
 from evaa.commands.arguments import parse_arguments
@@ -33,7 +37,10 @@ from evaa.stt.plugins import SttChoice, choose_speech_to_text
 from protocols.ports import StoreError
 from settings import Settings, SettingsRefused, describe_settings, load_settings
 
-QUIET_COMMANDS = {"stages", "export", "import", "brd", "n8n"}
+if TYPE_CHECKING:
+    from evaa.commands.evaluate import Subject
+
+QUIET_COMMANDS = {"stages", "export", "import", "brd", "n8n", "evaluate"}
 """They say themselves what they do."""
 
 
@@ -160,6 +167,34 @@ async def write_out_brd(settings: Settings, arguments: Namespace) -> int:
         return await write_brd(store, arguments, sys.stdout.buffer, sys.stderr)
 
 
+async def evaluate(settings: Settings, arguments: Namespace) -> int:
+    """Interview simulated users, and report how well that went; return the exit status."""
+    from evaa.commands.evaluate import run_evaluation  # noqa: PLC0415
+
+    async with open_subject(settings, simulate=arguments.simulate) as subject:
+        return await run_evaluation(subject, arguments, sys.stdout, sys.stderr)
+
+
+@asynccontextmanager
+async def open_subject(settings: Settings, *, simulate: bool) -> AsyncIterator["Subject"]:
+    """Who is evaluated, for the length of the block: without a key, and no other choice, the simulated Groq."""
+    from evaa.commands.evaluate import Subject, describe_subject  # noqa: PLC0415
+
+    llm = llm_choice(settings)
+    is_simulated = simulate or (llm.plugin == "auto" and not llm.api_key)
+    async with AsyncExitStack() as stack:
+        if is_simulated:
+            llm, _ = await start_simulators(stack, llm, stt_choice(settings))
+        bridge = await stack.enter_async_context(open_bridge())
+        minds = await stack.enter_async_context(open_llm(bridge, llm))
+        yield Subject(
+            name=describe_subject(llm, is_simulated=is_simulated),
+            interviewer=minds.interviewer,
+            hands=partial(Writing, minds.writer, WritingLimits()),
+            contain=partial(contain, actor="evaluation"),
+        )
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
     arguments = parse_arguments(argv, describe_settings())
@@ -182,6 +217,8 @@ def main(argv: list[str] | None = None) -> int:
                 status = trio.run(report_health, url, sys.stderr)
             case "stages":
                 status = trio.run(manage_stages, settings, arguments)
+            case "evaluate":
+                status = trio.run(evaluate, settings, arguments)
             case "brd":
                 status = trio.run(write_out_brd, settings, arguments)
             case "export" | "import":

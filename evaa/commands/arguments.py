@@ -1,6 +1,7 @@
 """The command line: what `python run.py` understands."""
 
 import argparse
+import math
 
 from protocols.frontend import FrameRefused, parse_session_id
 
@@ -9,6 +10,8 @@ DESCRIPTION = "EVAA, the backend of a voice agent that interviews people about t
 SIMULATE = "play Groq and Deepgram in this process: no key is needed"
 AUDIO = "play these recordings (WebM or Ogg with Opus, or 16-bit mono WAVE) in real time in place of what you type"
 NOW = "running sessions get them too, where they have a stage of the same stageId and have not reached it"
+
+MAX_AT_ONCE = 64
 
 
 def parse_arguments(arguments: list[str] | None, settings_help: str) -> argparse.Namespace:
@@ -50,6 +53,7 @@ def parse_arguments(arguments: list[str] | None, settings_help: str) -> argparse
 
     _add_session_commands(commands)
     _add_n8n_commands(commands)
+    _add_evaluate(commands)
     parsed = parser.parse_args(arguments)
     parsed.command = parsed.command or "serve"
     return parsed
@@ -81,3 +85,33 @@ def _session_id(text: str) -> str:
         return parse_session_id(text)
     except FrameRefused as refused:
         raise argparse.ArgumentTypeError(refused.message) from None
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    evaluate = commands.add_parser("evaluate", help="interview simulated users, and tell how well EVAA did")
+    evaluate.add_argument("--scenarios", metavar="PATH", help="a scenario file, or a folder of them (default: ours)")
+    evaluate.add_argument("--only", metavar="NAME", nargs="+", action="extend", default=[], help="only these scenarios")
+    evaluate.add_argument("--at-once", type=_count, metavar="N", default=2, help="interviews at once (default: 2)")
+    evaluate.add_argument("--format", choices=("table", "json"), default="table")
+    evaluate.add_argument("--output", metavar="FILE", help="where to (default: standard output)")
+    evaluate.add_argument("--compare", metavar="FILE", help="an earlier report in JSON; tells what has changed since")
+    evaluate.add_argument("--price-in", type=_price, metavar="PRICE", help="of a million input tokens: tells the cost")
+    evaluate.add_argument("--price-out", type=_price, metavar="PRICE", help="of a million output tokens")
+    simulate = "play Groq in this process, as is done in any case without a key"
+    evaluate.add_argument("--simulate", action="store_true", default=argparse.SUPPRESS, help=simulate)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_AT_ONCE:
+        raise argparse.ArgumentTypeError(f"expected 1 to {MAX_AT_ONCE}")
+    return int(text)
+
+
+def _price(text: str) -> float:
+    try:
+        price = float(text)
+    except ValueError:
+        price = math.nan
+    if not 0 <= price < math.inf:
+        raise argparse.ArgumentTypeError("expected a price, such as 0.075")
+    return price

@@ -24,6 +24,7 @@ UNTITLED = "Business requirements"
 UNDETERMINED = "und"
 """BCP 47's tag for a language that nobody has determined."""
 
+MIN_TITLE_CHARS = 20
 MAX_TITLE_CHARS = 80
 
 _replace = msgspec.structs.replace
@@ -202,7 +203,9 @@ def _numbered(prefix: str, drafts: Sequence[DraftEntry]) -> tuple[Entry, ...]:
 
 
 def _title(summary: Summary) -> str:
-    sentence = summary.project.fields.get(TEXT.key, "").partition(". ")[0].strip().rstrip(".")
+    text = summary.project.fields.get(TEXT.key, "").strip()
+    first, _, second = text.partition(". ")
+    sentence = (first if len(first) >= MIN_TITLE_CHARS else f"{first}. {second.partition('. ')[0]}").strip(". ")
     if not sentence:
         return UNTITLED
     return sentence if len(sentence) <= MAX_TITLE_CHARS else sentence[: MAX_TITLE_CHARS - 1].rsplit(" ", 1)[0] + "…"

@@ -1,7 +1,8 @@
 """The scripted interviewer: the questions that the stages carry, no model, no network.
 
 It cannot understand an answer, so it asks a stage's follow-ups in their order, each of which makes sense whatever was
-said, and goes on when they are used up or when the user has plainly nothing to add. Its notes are the user's words
+said, and goes on when they are used up or when the user plainly wants to. A "no" or "I don't know" answers one question,
+not the next. Its notes are the user's words
 under the question that they answer.
 """
 
@@ -14,8 +15,7 @@ NAME = "scripted"
 
 _ACKNOWLEDGEMENTS = ("Thank you.", "Got it.", "Understood.", "Good to know.", "Thanks, noted.")
 _NOTHING_TO_ADD = re.compile(
-    r"(no|nope|none|nothing( else| more)?|skip( it| this)?|next|go on|that('| i)s (all|it|everything)|"
-    r"i do(n't| not) know|not sure|no idea)[.! ]*",
+    r"(nothing( else| more)?|skip( it| this)?|next|go on|that('| i)s (all|it|everything))[.! ]*",
     re.IGNORECASE,
 )
 

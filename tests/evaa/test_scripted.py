@@ -76,19 +76,20 @@ async def test_a_user_with_nothing_to_add_is_asked_each_opening_only() -> None:
     engine = led_by_script(default_stages())
     for stage in default_stages()[1:]:
         assert (await say(engine, "Nothing more.")).response.endswith(stage.opening)
-    assert (await say(engine, "no")).response == GOODBYE
+    assert (await say(engine, "That's all")).response == GOODBYE
     assert engine.record.status == "drafting"
 
 
 @pytest.mark.parametrize(
     ("words", "goes_on"),
     [
-        ("No", True),
+        ("No", False),
         ("nothing else.", True),
         ("  Skip it! ", True),
         ("that's all", True),
-        ("I don't know.", True),
-        ("not sure", True),
+        ("I don't know.", False),
+        ("not sure", False),
+        ("next", True),
         ("No, it goes to accounting", False),
         ("Nothing works today", False),
         ("I do not know who, but Anna does", False),

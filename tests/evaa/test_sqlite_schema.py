@@ -44,6 +44,7 @@ async def test_sessions_and_stages_of_schema_1_are_there_and_can_have_documents(
         assert (record.messages, record.documents, record.status) == (('"m"',), None, "interviewing")
         assert await store.stages() == (make_stage(),)
         await store.close()
+    assert record is not None
     store = await open_sqlite_store(path)
     saved = await store.save(msgspec.structs.replace(record, documents=some_documents()), Lease(S1, "old", 3))
     assert await store.load(S1) == saved

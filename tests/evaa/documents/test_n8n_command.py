@@ -60,5 +60,6 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     arguments = parse_arguments(["n8n", "check", "w.json"], "")
 
     assert (arguments.command, arguments.action, arguments.file) == ("n8n", "check", "w.json")
+    monkeypatch.setattr(run, "configure_logs", lambda *_: None)  # it is for the whole process
     assert run.main(["n8n", "check", "w.json"]) == 1
     assert "[no-nodes, activation] nodes: " in capsys.readouterr().out
