@@ -10,7 +10,7 @@ from evaa.documents.questions import collapsed, question_of, questions
 from evaa.interview.stages import default_stages
 from protocols.records import Interview, Stage, TurnRecord
 
-_FILLER = r"(?:(?:well|um+|uh+|hm+|sorry|honestly|oh|okay|ok|naja|äh+)[,.! ]+)?"
+_FILLER = r"(?:(?:well|um+|uh+|hm+|sorry|maybe|perhaps|honestly|oh|okay|ok|naja|äh+)[,.! ]+)?"
 _AT_A_LOSS = re.compile(
     rf"\W*{_FILLER}(?:skip(?: it| this)?|pass|next|go on|nothing(?: else| more)|"
     r"that(?:['\u2019]| i)s (?:all|it|everything)|"
@@ -18,7 +18,7 @@ _AT_A_LOSS = re.compile(
     r"(?:that|this|it),? i (?:really )?(?:do(?:n['\u2019]?t| not) know|can(?:['\u2019]?t|not) (?:tell|say)(?: you)?)|"
     r"i (?:can(?:['\u2019]?t|not)|could(?:n['\u2019]?t| not)) (?:tell|say)(?: you)?(?: that| this)?|"
     r"i have nothing (?:more |else )?to (?:add|say)(?: (?:there|to that|here))?|"
-    r"i(?:['\u2019]d| would) have to (?:ask|look it up|check)|"
+    r"i(?:['\u2019]d| would) have to (?:ask|look it up|check)(?: somebody| someone)?(?: about (?:that|this|it))?|"
     r"(?:i['\u2019]?m |i am )?(?:really )?not (?:really )?sure(?: about (?:that|this|it))?|"
     r"no (?:idea|clue)|don['\u2019]?t know|(?:das )?wei(?:ß|ss) ich nicht|keine ahnung|weiter|nichts weiter)"
     r"(?:[, ]+(?:yet|sorry|really|at the moment|right now|to be honest|leider))?[\s.!,]*",

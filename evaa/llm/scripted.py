@@ -1,9 +1,8 @@
 """The scripted interviewer: the questions that the stages carry, no model, no network.
 
 It cannot understand an answer, so it asks a stage's follow-ups in their order, each of which makes sense whatever was
-said, and goes on when they are used up or when the user plainly wants to. A "no" or "I don't know" answers one question,
-not the next. Its notes are the user's words
-under the question that they answer.
+said, and goes on when they are used up or when the user plainly wants to; a "no" or "I don't know" answers only one
+question. Its notes are the user's words under the question that they answer.
 """
 
 import re

@@ -124,3 +124,23 @@ def test_what_is_shortened_ends_with_a_word() -> None:
     assert shortened("We type invoices, all of them.", 19) == "We type invoices…"
     assert shortened("x" * 50, 10) == "xxxxxxxxx…"
     assert shortened("", 10) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "is_at_a_loss"),
+    [
+        ("I don't know that, sorry.", True),
+        ("That I can't tell you.", True),
+        ("I have nothing to add there.", True),
+        ("Sorry, this I do not know.", True),
+        ("I would have to ask somebody about that.", True),
+        ("I am really not sure about that.", True),
+        ("Maybe, I don't know.", True),
+        ("I don't know the amount, but Anna does", False),
+        ("I have nothing to add but the fee", False),
+        ("I would have to ask Anna for 40 euros", False),
+        ("I'm not sure it is 40", False),
+    ],
+)
+def test_ordinary_ways_to_be_at_a_loss_are_no_statements(words: str, is_at_a_loss: bool) -> None:
+    assert (answers._AT_A_LOSS.fullmatch(words) is not None) == is_at_a_loss
