@@ -5,6 +5,7 @@ a dictionary, or a row. Their saves check the version and the lease as EVAA's do
 """
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
@@ -71,7 +72,7 @@ class Ours:
         assert await self.store.load(f"{number:024x}") is not None
 
 
-class Bare:
+class Bare(ABC):
     """A driver that blocks, in threads; `versions` are those that are stored."""
 
     name: str
@@ -90,11 +91,11 @@ class Bare:
     async def load(self, number: int) -> None:
         await self.in_thread(self.load_blocking, number)
 
-    def save_blocking(self, number: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def save_blocking(self, number: int) -> None: ...
 
-    def load_blocking(self, number: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def load_blocking(self, number: int) -> None: ...
 
 
 class BareSqlite(Bare):
