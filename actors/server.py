@@ -76,6 +76,7 @@ class Server:
         self._unbound: set[trio.CancelScope] = set()
         self._watch = StoreWatch(services.store, self._live)
         self._is_draining = False
+        self._finishing = trio.CancelScope()
         self._hurried = trio.Event()
         self._empty = trio.Event()
         self._empty.set()
@@ -109,7 +110,8 @@ class Server:
 
     async def finish_documents(self) -> None:
         """Have documents written whose users have gone, until cancelled. `serve` does it, too."""
-        await Finisher(self._services, self._limits.session, self._live).run()
+        with self._finishing:
+            await Finisher(self._services, self._limits.session, self._live).run()
 
     async def drain(self) -> None:
         """Take no more sessions, let live turns finish, save everything, close with 1001. Bounded.
@@ -118,6 +120,7 @@ class Server:
         are cancelled then: cancelled or not, each saves or spills within its own bound.
         """
         self._is_draining = True
+        self._finishing.cancel()
         _log.info("server.draining", sessions=len(self._live))
         for scope in tuple(self._unbound):
             scope.cancel()

@@ -248,6 +248,26 @@ async def interviewed_slowly(evaa: Evaa) -> Client:
     return await interviewed(evaa)
 
 
+async def test_a_drain_leaves_what_is_finished_unattended_to_others(
+    evaa: Evaa, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    nursery.start_soon(evaa.server.finish_documents)
+    evaa.writer.delay_s = 4.0
+    client = await interviewed(evaa)
+    await client.leave()
+    await evaa.gone()
+    await trio.sleep(LOOK_EVERY_S + 5)
+    done = list(evaa.writer.wrote)
+    assert 0 < len(done) < len(JOBS)
+    await evaa.server.drain()
+    begun = len(evaa.writer.begun)
+    other = Evaa(nursery, store=evaa.store, owner="another process")
+    nursery.start_soon(other.server.finish_documents)
+    await trio.sleep(2 * LOOK_EVERY_S)
+    assert len(evaa.writer.begun) == begun
+    assert Counter(done) + Counter(other.writer.wrote) == Counter(JOBS)
+
+
 async def test_a_drain_leaves_the_rest_to_others(evaa: Evaa, autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     evaa.writer.manners = {Job("section", "risks"): [never]}
     client = await interviewed(evaa)
