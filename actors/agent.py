@@ -163,7 +163,7 @@ class Agent:
                 case Write(brief):
                     self._start(self._write, brief)
                 case AskAbout(brief):
-                    self._start(self._review, brief)
+                    self._ask_about(brief)
                 case Render():
                     self._export(effect)
 
@@ -178,11 +178,15 @@ class Agent:
     async def _write(self, brief: WritingBrief) -> None:
         self.handle(await self._writing.write(brief))
 
-    async def _review(self, brief: ReviewBrief) -> None:
+    def _ask_about(self, brief: ReviewBrief) -> None:
         question = self._asking[brief.turn] = _Question(self, brief.turn)
-        with question.scope:
-            question.report(await self._writing.review(brief))
-        self._forget(brief.turn, question)
+
+        async def review(brief: ReviewBrief) -> None:
+            with question.scope:
+                question.report(await self._writing.review(brief))
+            self._forget(brief.turn, question)
+
+        self._start(review, brief)
 
     def _export(self, effect: Render) -> None:
         if self._exports >= MAX_EXPORTS:

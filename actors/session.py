@@ -187,14 +187,7 @@ class Session:
 
     async def _load_or_create(self) -> SessionRecord:
         store, owner, ttl_s = self._services.store, self._services.owner, self._limits.persistence.lease_ttl_s
-        if self._services.spill.is_waiting:
-            # Before the lease moves on: what an earlier session spilled is still under its own.
-            try:
-                replayed = await self._services.spill.replay(store, owner, ttl_s)
-            except OSError as error:
-                raise StoreUnavailable(f"the spill file cannot be read: {type(error).__name__}") from None
-            if replayed.kept:
-                raise StoreUnavailable("what was spilled cannot be saved yet")
+        await self._bring_in_what_was_spilled()
         while True:
             self._lease = await store.acquire(self._session_id, owner, ttl_s)
             if self._lease is not None and (record := await store.load(self._session_id)) is not None:
@@ -209,6 +202,18 @@ class Session:
             except SessionExists:
                 continue  # another process was faster
             return record
+
+    async def _bring_in_what_was_spilled(self) -> None:
+        """Before the lease moves on: what an earlier session spilled is still under its own."""
+        services = self._services
+        if not services.spill.is_waiting:
+            return
+        try:
+            replayed = await services.spill.replay(services.store, services.owner, self._limits.persistence.lease_ttl_s)
+        except OSError as error:
+            raise StoreUnavailable(f"the spill file cannot be read: {type(error).__name__}") from None
+        if replayed.kept:
+            raise StoreUnavailable("what was spilled cannot be saved yet")
 
     async def _read_stages(self) -> tuple[Stage, ...]:
         try:

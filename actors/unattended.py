@@ -1,7 +1,8 @@
 """Documents are finished though the user has gone: sessions without a connection, in the background."""
 
 import contextlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import trio
 
@@ -9,16 +10,21 @@ from actors.connection import Binding
 from actors.outbox import Outbox
 from actors.session import Services, Session, SessionLimits
 from actors.supervisor import Actor, ChildSpec, EndSession, contain
+from evaa.documents.desk import unread
 from evaa.interview.engine import TurnEngine
 from protocols.dialects import choose_dialect
 from protocols.frontend import CloseCode, Completed, ServerFrame
 from protocols.messages import Effect
-from protocols.ports import LeaseHeld, StoreUnavailable
+from protocols.ports import LeaseHeld, StoreError
 from protocols.records import SessionRecord
 
 LOOK_EVERY_S = 5.0
 MAX_AT_ONCE = 4
 """Sessions that are finished at once in one process: nobody waits for them, and others share the provider's limits."""
+
+MAX_REST_S = 3_600.0
+FORGOTTEN_S = 7_200.0
+"""A session that cannot be finished is tried again after longer and longer, so that it costs and hinders nobody."""
 
 FINISHED = "its documents are written"
 NOT_OURS = "somebody else has it"
@@ -40,17 +46,24 @@ class _Nobody:
 
 
 class _Absence:
-    """The writer of a session without a client: lets go of all, and ends the session with its documents."""
+    """The writer of a session without a client: lets go of all, and ends the session with its documents.
 
-    def __init__(self, outbox: Outbox) -> None:
+    If the user said something of them before they were there (`is_unread`), it waits until that has been considered.
+    """
+
+    def __init__(self, outbox: Outbox, is_unread: Callable[[], bool]) -> None:
         self._outbox = outbox
+        self._is_unread = is_unread
+        self._versions = 0
 
     async def run(self) -> None:
         """Take until the outbox is closed; raises `EndSession` once the documents are written."""
         while (frame := await self._outbox.take()) is not None:
             self._outbox.written()
             if isinstance(frame, Completed):
-                raise EndSession(CloseCode.NORMAL, FINISHED)
+                self._versions += 1
+                if self._versions > 1 or not self._is_unread():
+                    raise EndSession(CloseCode.NORMAL, FINISHED)
 
     def stop(self) -> None:
         """Take what is there, then return."""
@@ -67,6 +80,7 @@ class UnattendedSession(Session):
     async def _load_or_create(self) -> SessionRecord:
         services = self._services
         ttl_s = self._limits.persistence.lease_ttl_s
+        await self._bring_in_what_was_spilled()
         try:
             lease = await services.store.acquire(self._session_id, services.owner, ttl_s, take_over=False)
         except LeaseHeld:
@@ -85,10 +99,17 @@ class UnattendedSession(Session):
         return [*kept, ChildSpec("writer", self._build_absence)]
 
     def _build_absence(self) -> Actor:
-        return _Absence(self._outbox)
+        return _Absence(self._outbox, lambda: bool(unread(self._slot.latest.record)))
 
     def _greet(self, engine: TurnEngine) -> list[Effect]:
         return engine.attend_to_documents()
+
+
+class _Rest(NamedTuple):
+    """How often a session was tried, and until when it is left alone."""
+
+    attempts: int
+    until: float
 
 
 class Finisher:
@@ -103,24 +124,36 @@ class Finisher:
         self._limits = limits
         self._live = live
         self._in_work = 0
+        self._resting: dict[str, _Rest] = {}
 
     async def run(self) -> None:
         """Look until cancelled; what is in work then is saved as it is."""
         async with trio.open_nursery() as nursery:
             while True:
-                with contextlib.suppress(StoreUnavailable):  # the store watch says so
+                with contextlib.suppress(StoreError):  # the store watch says so
                     await self._look(nursery)
                 await trio.sleep(LOOK_EVERY_S)
 
     async def _look(self, nursery: trio.Nursery) -> None:
+        now = trio.current_time()
+        self._resting = {key: rest for key, rest in self._resting.items() if rest.until > now - FORGOTTEN_S}
         room = MAX_AT_ONCE - self._in_work
         if room > 0:
-            for session_id in await self._services.store.unfinished(room):
-                if session_id not in self._live:
+            for session_id in await self._services.store.unfinished(room + len(self._resting)):
+                if self._in_work < MAX_AT_ONCE and self._may_try(session_id, now):
                     session = UnattendedSession(session_id, self._services, self._limits)
                     self._live[session_id] = session
                     self._in_work += 1
                     nursery.start_soon(self._finish, session_id, session)
+
+    def _may_try(self, session_id: str, now: float) -> bool:
+        """Whether it is this process's turn; if so, another attempt has to wait, longer each time."""
+        rest = self._resting.get(session_id, _Rest(0, now))
+        if session_id in self._live or rest.until > now:
+            return False
+        wait_s = min(LOOK_EVERY_S * 2**rest.attempts, MAX_REST_S)
+        self._resting[session_id] = _Rest(min(rest.attempts + 1, 20), now + wait_s)
+        return True
 
     async def _finish(self, session_id: str, session: Session) -> None:
         try:

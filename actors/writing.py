@@ -16,10 +16,13 @@ NOT_HAD = "It could not be written: the model gave no usable answer."
 
 
 class WritingLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How many pieces of a session are written at once, and how long what may pass is waited for, in seconds."""
+    """How many pieces of a session are written at once, and how long what may pass is waited for, in seconds.
+
+    The attempts are some twenty minutes' worth: an outage of the provider should not make an empty document.
+    """
 
     at_once: int = 4
-    attempts: int = 6
+    attempts: int = 40
     first_back_off_s: float = 1.0
     max_back_off_s: float = 30.0
 
@@ -45,7 +48,7 @@ class Writing:
             review = await self._writer.review(brief)
         except WriterFailed as failure:
             self._log.warning("documents.review_failed", model=self._writer.name, reason=str(failure))
-        return Reviewed(brief.turn, brief.words, review, trio.current_time())
+        return Reviewed(brief, review, trio.current_time())
 
     async def _write_patiently(self, brief: WritingBrief) -> Written | str:
         back_off_s = self._limits.first_back_off_s

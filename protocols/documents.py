@@ -92,7 +92,7 @@ class Documents(Record, frozen=True):
     `stages` (by stage id) and `sections` (by key) are what is paid for already: after a crash they are not written
     again. `up_to_turn` is the last turn that the work in hand considers; `correction` is what the user wants changed in
     it, `change` the same in a few words, `written_by` the models that it has been written by so far. What the user said
-    of the documents has been considered up to `read_up_to_turn`.
+    of the documents has been considered up to `read_up_to_turn`. `is_in_work`: a correction of the newest version is.
     """
 
     summary: Summary | None = None
@@ -104,6 +104,7 @@ class Documents(Record, frozen=True):
     change: str = ""
     written_by: tuple[str, ...] = ()
     read_up_to_turn: int = 0
+    is_in_work: bool = False
 
     @property
     def brd(self) -> Brd | None:
@@ -112,5 +113,5 @@ class Documents(Record, frozen=True):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the newest version says all that was to be considered."""
-        return self.brd is not None and self.brd.up_to_turn >= self.up_to_turn
+        """Whether there is a version, and none in work."""
+        return self.brd is not None and not self.is_in_work

@@ -122,13 +122,9 @@ class Wrote(Message, frozen=True):
 
 
 class Reviewed(Message, frozen=True):
-    """What the user meant by these words about the documents; None: nobody could tell.
+    """What the user meant by what the brief holds of their words; None: nobody could tell."""
 
-    `turn` is the turn that waits for it; 0: none does.
-    """
-
-    turn: int
-    words: str
+    brief: ReviewBrief
     review: Review | None
     at: float
 

@@ -261,6 +261,10 @@ class RecordTooLarge(StoreError):
     """The store cannot hold a record of this size."""
 
 
+LONG_EXPIRED_S = 30.0
+"""After so long without its owner, a session may be finished by anybody."""
+
+
 class SessionStore(Protocol):
     """Where sessions and stages live. One instance serves the process; all methods are safe to call concurrently.
 
@@ -322,7 +326,8 @@ class SessionStore(Protocol):
     async def unfinished(self, limit: int) -> tuple[str, ...]:
         """Return the ids of up to `limit` sessions whose documents are to be written and that nobody owns now.
 
-        Those that have waited longest come first.
+        Nobody's are those that were released, or whose lease ended 30 s ago (`LONG_EXPIRED_S`): an owner that was only
+        cut off from the store should come first. Those that have waited longest come first.
         """
         ...
 

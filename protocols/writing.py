@@ -57,7 +57,10 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class ReviewBrief(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user said about the finished documents. `turn` is the number of the newest turn."""
+    """What the user said about the finished documents, up to the last turn of `interview`.
+
+    `turn` is the turn that waits for the answer; 0: none does.
+    """
 
     session_id: str
     turn: int

@@ -10,7 +10,7 @@ answer is a yes. A question that is quoted claims nothing. What fails becomes an
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import msgspec
 
@@ -55,8 +55,8 @@ def check(
 
     `opening` is what the agent said before the first turn.
     """
-    said = {turn.turn: turn.text for turn in turns}
-    record = _Said(said, questions(turns, opening))
+    record = _prepared(tuple(turns), opening)
+    said = record.said
     tidy = (_tidied(draft, columns, said) for draft in drafts)
     kept = itertools.islice((draft for draft in tidy if any(_claims(draft, columns))), MAX_ENTRIES)
     sound: list[DraftEntry] = []
@@ -64,6 +64,12 @@ def check(
     for draft in kept:
         (sound if _may_stand(draft, columns, record) else doubtful).append(draft)
     return Checked(tuple(sound), tuple(doubtful))
+
+
+@lru_cache(maxsize=4)
+def _prepared(turns: tuple[TurnRecord, ...], opening: str) -> "_Said":
+    """The interview, ready to be compared with: each of its pieces is checked against the same turns."""
+    return _Said({turn.turn: turn.text for turn in turns}, questions(turns, opening))
 
 
 def is_said(text: str, words: str, question: str = "") -> bool:
@@ -142,18 +148,18 @@ class _Said:
     """The whole interview, and what was heard in some turns of it, each combination prepared once."""
 
     def __init__(self, said: Mapping[int, str], asked: Mapping[int, str]) -> None:
-        self._said = said
+        self.said = said
         self._asked = asked
         self._heard: dict[tuple[int, ...], _Heard] = {}
 
     @cached_property
     def _at_all(self) -> Vocabulary:
-        return Vocabulary("\n".join(self._said.values()))
+        return Vocabulary("\n".join(self.said.values()))
 
     def heard_in(self, turns: tuple[int, ...]) -> _Heard:
         if turns not in self._heard:
             self._heard[turns] = _Heard(
-                [self._said[it] for it in turns], [self._asked[it] for it in turns], lambda: self._at_all
+                [self.said[it] for it in turns], [self._asked[it] for it in turns], lambda: self._at_all
             )
         return self._heard[turns]
 

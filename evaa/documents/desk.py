@@ -16,10 +16,11 @@ from evaa.documents.formats import json
 from protocols.documents import Documents
 from protocols.frontend import Completed, Progress, ServerFrame
 from protocols.messages import AskAbout, Effect, Reviewed, Send, Write
-from protocols.records import SessionRecord
+from protocols.records import SessionRecord, TurnRecord
 from protocols.writing import Job, ReviewBrief, Written
 
 WRITING = "Thank you, I have noted that. I am still writing your requirements document and will look at it then."
+TAKEN_IN = "Thank you, I have taken that in."
 UNREAD = "I could not take that in just now; please say it again in a moment."
 IN_SILENCE = 0
 """The turn of a review that nobody waits for."""
@@ -61,7 +62,7 @@ class Desk:
         record = _replace(record, documents=documents)
         effects: list[Effect] = [Send(news(documents, record))] if tell else []
         effects += self._assign(record)
-        effects += self._ask_about_unread(record, documents)
+        effects += self._ask_about_unread(record)
         return Outcome(documents, tuple(effects))
 
     def on_wrote(self, record: SessionRecord, job: Job, result: Written | str) -> Outcome:
@@ -73,46 +74,62 @@ class Desk:
         version = drafting.finished(record, now_ms=self._wall_ms(), language=self._language)
         return self.go_on(_replace(record, documents=version or record.documents), tell=True)
 
-    def ask_about(self, record: SessionRecord, turn: int, words: str) -> AskAbout | None:
-        """What to ask about the user's word on the documents; None while a version is in work."""
+    def ask_about(self, record: SessionRecord, turn: int) -> AskAbout | None:
+        """What to ask about all that the user said of the documents and nobody has considered.
+
+        None if there is nothing, or while a version is in work.
+        """
         documents = record.documents
-        if documents is None or documents.brd is None or not documents.is_finished:
+        words = "\n".join(it.text for it in unread(record))
+        if documents is None or documents.brd is None or not documents.is_finished or not words:
             return None
         brief = ReviewBrief(
             session_id=record.session_id, turn=turn, words=words, interview=record.interview, brd=documents.brd
         )
         return AskAbout(brief)
 
+    def stock_answer(self, record: SessionRecord) -> str:
+        """What to answer where nobody is asked."""
+        documents = record.documents
+        return TAKEN_IN if documents is not None and documents.is_finished else WRITING
+
     def on_reviewed(self, record: SessionRecord, reviewed: Reviewed) -> Outcome:
-        """It is known what the user meant, or that nobody can tell."""
-        documents, review = record.documents, reviewed.review
-        if documents is None or not documents.is_finished:
+        """It is known what the user meant, or that nobody can tell. Without a reply, it is asked anew."""
+        documents, brief, review = record.documents, reviewed.brief, reviewed.review
+        if documents is None or documents.brd is None or not documents.is_finished:
             return Outcome(reply=WRITING)  # it stays unread until the version in work is whole
+        if documents.brd.version != brief.brd.version and (question := self.ask_about(record, brief.turn)) is not None:
+            return Outcome(effects=(question,))
         if review is None:
-            return Outcome(reply=UNREAD)
-        if review.intent == "confirm":
+            return Outcome(effects=(Send(news(documents, record)),) if brief.turn == IN_SILENCE else (), reply=UNREAD)
+        # What was said before the version was there cannot confirm it.
+        if review.intent == "confirm" and brief.turn != IN_SILENCE:
             documents = drafting.confirmed(record, now_ms=self._wall_ms())
         elif review.intent == "correct":
-            documents = drafting.corrected(record, review, reviewed.words)
-        documents = _replace(documents, read_up_to_turn=len(record.interview.turns))
+            documents = drafting.corrected(record, review, brief.words)
+        documents = _replace(documents, read_up_to_turn=len(brief.interview.turns))
         self._has_asked_in_silence = False
-        done = self.go_on(_replace(record, documents=documents), tell=review.intent != "other")
-        return _replace(done, reply=review.reply)
+        is_news = review.intent != "other" or brief.turn == IN_SILENCE
+        done = self.go_on(_replace(record, documents=documents), tell=is_news)
+        return _replace(done, reply=review.reply.strip() or TAKEN_IN)
 
     def _assign(self, record: SessionRecord) -> list[Effect]:
         jobs = [job for job in drafting.outstanding(record) if job not in self._in_work]
         self._in_work.update(jobs)
         return [Write(drafting.brief(record, job, language=self._language)) for job in jobs]
 
-    def _ask_about_unread(self, record: SessionRecord, documents: Documents) -> list[Effect]:
-        read = max(documents.up_to_turn, documents.read_up_to_turn)
-        turns = [turn for turn in record.interview.turns[read:] if turn.outcome != "pending"]
-        words = "\n".join(turn.text for turn in turns)
-        question = self.ask_about(record, IN_SILENCE, words) if words else None
-        if question is None or self._has_asked_in_silence:
+    def _ask_about_unread(self, record: SessionRecord) -> list[Effect]:
+        waits = any(turn.outcome == "pending" for turn in unread(record))  # it will ask itself
+        question = None if waits or self._has_asked_in_silence else self.ask_about(record, IN_SILENCE)
+        if question is None:
             return []
         self._has_asked_in_silence = True
         return [question]
+
+
+def unread(record: SessionRecord) -> tuple[TurnRecord, ...]:
+    """What the user said of the documents, and nobody has considered yet."""
+    return record.interview.turns[record.documents.read_up_to_turn :] if record.documents is not None else ()
 
 
 def news(documents: Documents, record: SessionRecord) -> ServerFrame:

@@ -32,7 +32,8 @@ _replace = msgspec.structs.replace
 
 def begin(record: SessionRecord) -> Documents:
     """Return the documents of a session whose interview has just been completed."""
-    return Documents(up_to_turn=len(record.interview.turns))
+    turns = len(record.interview.turns)
+    return Documents(up_to_turn=turns, read_up_to_turn=turns)
 
 
 def outstanding(record: SessionRecord) -> tuple[Job, ...]:
@@ -104,23 +105,32 @@ def finished(record: SessionRecord, *, now_ms: int, language: str) -> Documents 
         change=documents.change,
         written_by=documents.written_by,
     )
-    return Documents(summary=documents.summary, versions=(*documents.versions, brd), up_to_turn=documents.up_to_turn)
+    return Documents(
+        summary=documents.summary,
+        versions=(*documents.versions, brd),
+        up_to_turn=documents.up_to_turn,
+        read_up_to_turn=documents.read_up_to_turn,
+    )
 
 
 # --- review by the user -------------------------------------------------------------------------------------------
 
 
 def corrected(record: SessionRecord, review: Review, words: str) -> Documents:
-    """Return the documents with the sections of a correction to be written anew; the others stay as they are."""
+    """Return the documents with the sections of a correction to be written anew; the others stay as they are.
+
+    What was missing is tried again, too.
+    """
     documents = record.documents or begin(record)
     assert documents.brd is not None, "there is nothing to correct yet"
     affected = {key for key in review.sections if key in BY_KEY} or {"openQuestions"}
-    kept = {section.key: section for section in documents.brd.sections if section.key not in affected}
+    kept = {it.key: it for it in documents.brd.sections if it.key not in affected and not it.missing}
     return _replace(
         documents,
         up_to_turn=len(record.interview.turns),
         sections=kept,
         correction=words,
+        is_in_work=True,
         change=review.change or "corrected",
         written_by=(),
     )

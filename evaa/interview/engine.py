@@ -22,7 +22,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from evaa.documents.desk import IN_SILENCE, WRITING, Desk
+from evaa.documents.desk import IN_SILENCE, Desk
 from evaa.interview import reducer, views
 from evaa.interview.acknowledgements import Acknowledgements
 from evaa.interview.exchange import exchange
@@ -259,13 +259,13 @@ class TurnEngine(Ledger):
 
     def _begin(self, owed: TurnRecord, *, heard_at: float, stt_ms: float | None = None) -> None:
         self._turn = LiveTurn(owed.turn, owed.source, owed.client_id, heard_at, stt_ms)
-        words = views.unanswered_words(self.record.interview)
         if self.record.interview.stage is not None:
             self._do(Ask(views.brief(self.record)))
-        elif (question := self._desk.ask_about(self.record, owed.turn, words)) is not None:
+        elif (question := self._desk.ask_about(self.record, owed.turn)) is not None:
+            self._do(StopAsking(IN_SILENCE))  # what that was about is in this question, too
             self._do(question)
         else:
-            self._answer_unasked(self._turn, WRITING)
+            self._answer_unasked(self._turn, self._desk.stock_answer(self.record))
 
     def _answer_unasked(self, turn: LiveTurn, text: str, model: str = "none") -> None:
         answer = Answer(text=text, wants_next=False, facts={}, model=model)
@@ -392,19 +392,18 @@ class TurnEngine(Ledger):
         self._save()
         store_s = self._acknowledgements.store_s
         self._do(completed(turn, answer, stage=before.stage_index + 1, closed=closed, at=written.at, store_s=store_s))
-        if closed:
-            self._accept(self._desk.go_on(self.record, tell=True))
+        self._accept(self._desk.go_on(self.record, tell=closed))
         while self._waiting:
             self._start_turn(self._waiting.popleft())
 
     # --- the documents ------------------------------------------------------------------------------------------
 
     def _on_reviewed(self, reviewed: Reviewed) -> None:
-        turn = self._live(reviewed.turn)
-        if reviewed.turn != IN_SILENCE and (turn is None or turn.phase != "asking"):
+        turn = self._live(reviewed.brief.turn)
+        if reviewed.brief.turn != IN_SILENCE and (turn is None or turn.phase != "asking"):
             return
         outcome = self._desk.on_reviewed(self.record, reviewed)
-        if turn is not None:
+        if turn is not None and outcome.reply:
             self._answer_unasked(turn, outcome.reply, "none" if reviewed.review is None else reviewed.review.model)
         self._accept(outcome)
 

@@ -1,5 +1,6 @@
 """A session store in memory, for tests on a virtual clock: the port's contract in pure trio, and faults on request."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
@@ -8,7 +9,7 @@ import msgspec
 import trio
 
 from evaa.storage.storable import storable
-from protocols.ports import LeaseHeld, LeaseLost, SessionExists, StoreUnavailable, VersionConflict
+from protocols.ports import LONG_EXPIRED_S, LeaseHeld, LeaseLost, SessionExists, StoreUnavailable, VersionConflict
 from protocols.records import Lease, SessionRecord, Stage
 
 Method = Literal[
@@ -93,7 +94,7 @@ class MemoryStore:
         await self._begin("release")
         row = self._rows.get(lease.session_id)
         if row is not None and row.lease_token == lease.token:
-            row.lease_owner, row.lease_until = None, trio.current_time()
+            row.lease_owner, row.lease_until = None, -math.inf
 
     async def load(self, session_id: str) -> SessionRecord | None:
         """See `SessionStore.load`."""
@@ -132,7 +133,8 @@ class MemoryStore:
     async def unfinished(self, limit: int) -> tuple[str, ...]:
         """See `SessionStore.unfinished`."""
         await self._begin("list")
-        free = (row for row in self._rows.values() if row.lease_until <= trio.current_time())
+        long_ago = trio.current_time() - LONG_EXPIRED_S
+        free = (row for row in self._rows.values() if row.lease_until <= long_ago)
         drafting = [record for row in free if (record := _record_decoder.decode(row.document)).status == "drafting"]
         drafting.sort(key=lambda record: record.updated_at_ms)
         return tuple(record.session_id for record in drafting[:limit])

@@ -23,6 +23,7 @@ from evaa.storage.storable import mending, storable
 from evaa.storage.writer import Operation, Writer, attempt
 from protocols.documents import Documents
 from protocols.ports import (
+    LONG_EXPIRED_S,
     LeaseHeld,
     LeaseLost,
     SessionExists,
@@ -73,7 +74,8 @@ _LOAD = """SELECT session_id, interview, created_at, updated_at, messages, versi
 _ADD_STAGE = "INSERT INTO stages (stage_id, name, description, goal, stage_order, document) VALUES (?, ?, ?, ?, ?, ?)"
 _TOKENS = "SELECT session_id, lease_token FROM memories WHERE session_id IN (SELECT value FROM json_each(?))"
 _IDS = "SELECT session_id FROM memories WHERE session_id > ? ORDER BY session_id LIMIT ?"
-_UNFINISHED = f"""SELECT session_id FROM memories WHERE status = 'drafting' AND lease_until <= {_NOW}
+_UNFINISHED = f"""SELECT session_id FROM memories
+    WHERE status = 'drafting' AND lease_until <= {_NOW} - {round(LONG_EXPIRED_S * 1000)}
     ORDER BY updated_at LIMIT ?"""
 _COUNT = "SELECT count(*) FROM memories"
 _STAGES = "SELECT document FROM stages ORDER BY stage_order, rowid"

@@ -221,6 +221,7 @@ class World:
             assert self.writing is not None or self.is_unsaved or self.acks
         elif text not in self.texts:
             self.texts.append(text)
+            self.facts.pop(len(self.texts), None)  # of a turn of this number that a crash undid
 
     def count_refused(self) -> int:
         errors = (it for it in self.outbox if isinstance(it, ErrorFrame))
@@ -234,7 +235,6 @@ class World:
             assert not self.engine.idle, "a reply is owed, and nobody is asked for it"
 
     def hear_late(self, message: Message) -> None:
-        """Something of a turn that is not live."""
         before = self.engine.record
         assert self.ears.handle(message) == []
         assert self.engine.record == before

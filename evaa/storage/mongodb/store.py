@@ -31,7 +31,7 @@ from evaa.storage.mongodb.errors import DRIVER_ERRORS, translated
 from evaa.storage.mongodb.overflow import Overflow
 from evaa.storage.mongodb.saving import Saving
 from evaa.storage.storable import storable
-from protocols.ports import LeaseHeld, LeaseLost, StoreError, StoreUnavailable
+from protocols.ports import LONG_EXPIRED_S, LeaseHeld, LeaseLost, StoreError, StoreUnavailable
 from protocols.records import Lease, SessionRecord, Stage
 
 _P = ParamSpec("_P")
@@ -109,7 +109,8 @@ class MongoStore:
 
     async def unfinished(self, limit: int) -> tuple[str, ...]:
         """See `SessionStore.unfinished`."""
-        free = {"status": "drafting", "$expr": {"$lte": ["$leaseUntil", _NOW]}}
+        long_ago = {"$subtract": [_NOW, _ms(LONG_EXPIRED_S)]}
+        free = {"status": "drafting", "$expr": {"$lte": ["$leaseUntil", long_ago]}}
         found = self._memories.find(free, {"_id": 1}).sort("updatedAt", 1).limit(limit)
         return tuple(str(document["_id"]) for document in await self._call(found.to_list, limit))
 
