@@ -107,6 +107,7 @@ class World:
         self.taken: dict[int, str] = {}
         turns = self.latest.record.interview.turns
         self.texts = [turn.text for turn in turns]
+        self.facts = {turn: facts for turn, facts in self.facts.items() if turn <= len(turns)}
         self.delivered = {turn.turn: turn.reply for turn in turns}
 
     # --- what the engine wants ----------------------------------------------------------------------------------
@@ -221,7 +222,6 @@ class World:
             assert self.writing is not None or self.is_unsaved or self.acks
         elif text not in self.texts:
             self.texts.append(text)
-            self.facts.pop(len(self.texts), None)  # of a turn of this number that a crash undid
 
     def count_refused(self) -> int:
         errors = (it for it in self.outbox if isinstance(it, ErrorFrame))
