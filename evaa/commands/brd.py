@@ -16,7 +16,8 @@ from protocols.records import SessionRecord
 async def write_brd(store: SessionStore, arguments: Namespace, out: BinaryIO, err: TextIO) -> int:
     """Write the version that was asked for to standard output or into a file; return the exit status.
 
-    Status 1, with one sentence on `err`: there is no such session, or no BRD of it yet, or no such version.
+    Status 1, with one sentence on `err`: there is no such session, or no BRD of it yet, or no such version, or it
+    cannot be written; without one, if nobody reads standard output any more.
     """
     try:
         record = await store.load(arguments.session)
@@ -25,9 +26,7 @@ async def write_brd(store: SessionStore, arguments: Namespace, out: BinaryIO, er
         err.write(f"{error}\n")
         return 1
     if arguments.output == "-":
-        await trio.to_thread.run_sync(out.write, file.data)
-        out.flush()
-        return 0
+        return await trio.to_thread.run_sync(_write_out, file.data, out, err)
     path = Path(arguments.output or file.filename)
     try:
         await trio.Path(path).write_bytes(file.data)
@@ -35,6 +34,18 @@ async def write_brd(store: SessionStore, arguments: Namespace, out: BinaryIO, er
         err.write(f"{path} cannot be written: {error}\n")
         return 1
     err.write(f"Written: {path}\n")
+    return 0
+
+
+def _write_out(data: bytes, out: BinaryIO, err: TextIO) -> int:
+    try:
+        out.write(data)
+        out.flush()
+    except BrokenPipeError:  # who reads has seen enough, and knows
+        return 1
+    except OSError as error:
+        err.write(f"Standard output cannot be written: {error.strerror}\n")
+        return 1
     return 0
 
 

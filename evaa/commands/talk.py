@@ -14,8 +14,9 @@ from evaa.commands.play import RecordingRefused, read_recording
 from evaa.commands.talk_client import Client
 from evaa.commands.talk_effects import Print
 from evaa.commands.talk_player import Player
+from evaa.commands.talk_state import View
 from evaa.commands.talk_terminal import Key, Terminal, open_terminal
-from evaa.commands.talk_view import View, interrupt, say
+from evaa.commands.talk_view import interrupt, say
 from protocols.frontend import FrameRefused, parse_session_id
 
 RETRY_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
@@ -49,9 +50,12 @@ async def talk(
     `retry_delays_s` in turn; the count begins anew once a connection was of use. Without a terminal the process's own
     streams serve.
 
-    The status is 0 when the user leaves, when the interview is complete, and when piped lines have come to their end
-    and were all answered; 1 when EVAA cannot be reached, refuses, or left a piped line unanswered. With `audio` it is
-    0 if what was said in one of the files at least was heard and answered, or the interview is complete.
+    Once the interview is complete, what the user says is about its documents: piped lines and recordings wait until
+    they are written, for as long as something comes of them (`PATIENCE_S`).
+
+    The status is 0 when the user leaves, and when piped lines have come to their end and were all answered; 1 when EVAA
+    cannot be reached, refuses, or left a piped line unanswered. With `audio` it is 0 if what was said in one of the
+    files at least was heard and answered, or the interview is complete.
     """
     if terminal is None:
         with open_terminal(takes_lines=not audio) as own:
@@ -78,7 +82,7 @@ async def talk(
         terminal.show(Print("note", f"Session {view.session_id}. To come back to it: {resume}"))
     user = Player(client, terminal, recordings) if recordings else _Typist(client, terminal)
     status = await client.run(user.run)
-    if client.view.was_bound and client.view.ending is None:
+    if client.view.was_bound and not client.view.is_refused:
         terminal.show(Print("note", f"To go on with this session: {resume}"))
     return status
 
@@ -97,6 +101,7 @@ class _Typist:
         while not self._client.is_over:
             if not self._terminal.interactive:
                 await self._client.until(lambda view: view.idle)
+                await self._client.until_documents()
             line = await self._terminal.read()
             if line is Key.INTERRUPT:
                 await self._interrupt_or_quit()

@@ -19,10 +19,19 @@ from trio_websocket import (
 from evaa.commands.address import Address, Stream, dial
 from evaa.commands.talk_effects import Kind, Print, Send
 from evaa.commands.talk_frames import plain
+from evaa.commands.talk_state import Change, View
 from evaa.commands.talk_terminal import Terminal
-from evaa.commands.talk_view import Change, View, lost, receive, start_message
+from evaa.commands.talk_view import lost, receive, start_message
 from protocols.dialects import TYPED_JSON
 from protocols.frontend import CloseCode
+
+QUIET_S = 1.0
+"""How long nothing must come after a word on the documents is answered: it may have begun a new version."""
+
+PATIENCE_S = 60.0
+"""How long nothing at all may come while documents are written: a model may have to be waited for."""
+
+STILL_WRITING = "The documents are not written yet; EVAA goes on with them, also when nobody waits."
 
 _CONNECT_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 2.0
@@ -120,6 +129,20 @@ class Client:
         """Wait until the view is replaced, by whatever comes next."""
         await self._changed.wait()
 
+    async def until_documents(self) -> None:
+        """Wait until EVAA is at rest about the documents, so far as there are any: nothing written, nothing owed.
+
+        Gives up, and says so, when nothing at all has come for `PATIENCE_S`.
+        """
+        while self.view.is_complete and not self.is_over:
+            is_done = self.view.idle and not self.view.is_drafting
+            with trio.move_on_after(QUIET_S if is_done else PATIENCE_S):
+                await self.another_change()
+                continue
+            if not is_done:
+                self.tell("note", STILL_WRITING)
+            return
+
     def tell(self, kind: Kind, text: str) -> None:
         """Show a text to the user."""
         self._terminal.show(Print(kind, text))
@@ -213,8 +236,8 @@ class Client:
                 while self._status is None:
                     message = await socket.get_message()
                     await self.apply(receive(self.view, message))  # the view as it is now, not before the wait
-                    if self.view.ending is not None:
-                        self.finish(0 if self.view.ending == "complete" else 1)
+                    if self.view.is_refused:
+                        self.finish(1)
         except ConnectionClosed as closed:
             return _closure(closed)
         finally:

@@ -40,11 +40,17 @@ class Hearing(msgspec.Struct, frozen=True):
     text: str
 
 
+class Writing(msgspec.Struct, frozen=True):
+    """Show how far the documents are, in place of what was before. Empty: they are written."""
+
+    text: str
+
+
 class Send(msgspec.Struct, frozen=True):
     """Send this message, if there is a connection."""
 
     message: str
 
 
-Shown: TypeAlias = Print | Piece | Spoken | Retracted | Hearing
+Shown: TypeAlias = Print | Piece | Spoken | Retracted | Hearing | Writing
 Effect: TypeAlias = Shown | Send

@@ -84,6 +84,37 @@ class TurnCancelled(_Frame, frozen=True, tag="turnCancelled"):
     reason: str
 
 
+class Progress(_Frame, frozen=True, tag="progress"):
+    """The documents are being written: how many of a step's pieces are there."""
+
+    step: str
+    done: int
+    total: int
+
+
+class SeenEntry(msgspec.Struct, frozen=True):
+    """A statement of the BRD: how sure it is."""
+
+    status: str = ""
+
+
+class SeenBrd(msgspec.Struct, frozen=True):
+    """A version of the BRD. `missing` are the sections that could not be written, and why."""
+
+    version: int
+    state: str
+    title: str = ""
+    change: str = ""
+    sections: dict[str, tuple[SeenEntry, ...]] = {}
+    missing: dict[str, str] = {}
+
+
+class Completed(_Frame, frozen=True, tag="completed"):
+    """A version of the documents is written, or its state is another one now."""
+
+    brd: SeenBrd
+
+
 class WarningFrame(_Frame, frozen=True, tag="warning"):
     """EVAA goes on, but with less."""
 
@@ -105,7 +136,17 @@ class GoingAway(_Frame, frozen=True, tag="goingAway"):
 
 
 Frame: TypeAlias = (
-    Ready | Transcript | TurnStarted | Delta | Reply | TurnCancelled | WarningFrame | ErrorFrame | GoingAway
+    Ready
+    | Transcript
+    | TurnStarted
+    | Delta
+    | Reply
+    | TurnCancelled
+    | Progress
+    | Completed
+    | WarningFrame
+    | ErrorFrame
+    | GoingAway
 )
 
 
@@ -114,8 +155,11 @@ class _Tag(msgspec.Struct, frozen=True):
 
 
 _TAGS = frozenset(
-    ("ready", "transcript", "turnStarted", "delta", "reply", "turnCancelled", "warning", "error", "goingAway")
-)
+    (
+        "ready", "transcript", "turnStarted", "delta", "reply", "turnCancelled", "progress", "completed",
+        "warning", "error", "goingAway",
+    )
+)  # fmt: skip
 _TAG_DECODER = msgspec.json.Decoder(_Tag)
 _DECODER: msgspec.json.Decoder[Frame] = msgspec.json.Decoder(Frame)
 

@@ -30,11 +30,12 @@ class Player:
         self._answered = 0
 
     async def run(self) -> None:
-        """Play them all, then end the run: with status 0 if one of them at least was answered."""
+        """Play them all, then end the run: with status 0 if one of them was answered, or the interview is complete."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._leave_when_told)
             for recording in self._recordings:
                 await self._play(recording)
+            await self._client.until_documents()
             self._leave()
 
     async def _leave_when_told(self) -> None:
@@ -42,7 +43,7 @@ class Player:
         self._leave()
 
     def _leave(self) -> None:
-        self._client.finish(0 if self._answered else 1)
+        self._client.finish(0 if self._answered or self._client.view.is_complete else 1)
 
     async def _play(self, recording: Recording) -> None:
         client = self._client
@@ -51,6 +52,7 @@ class Player:
         heard_before = client.view.heard
         while True:
             await client.until(lambda view: view.open)
+            await client.until_documents()
             client.tell("note", note)
             losses, heard = client.view.losses, client.view.heard
             if await self._speak(recording, losses) and await self._is_heard_out(losses, heard):

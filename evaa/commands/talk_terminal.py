@@ -1,7 +1,7 @@
 """The faces of the terminal client: lines from a pipe and a prompt on a terminal, and the same two without typing.
 
-On a terminal what is growing, a reply that comes or words that are being heard, stays below all else, above the prompt
-if there is one, and moves into the scroll-back once it is complete.
+On a terminal what is growing (a reply that comes, words that are being heard, documents that are being written) stays
+below all else, above the prompt if there is one; a reply moves into the scroll-back once it is complete.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from evaa.commands.talk_effects import Hearing, Kind, Piece, Print, Retracted, Shown, Spoken
+from evaa.commands.talk_effects import Hearing, Kind, Piece, Print, Retracted, Shown, Spoken, Writing
 
 _NAMES: dict[Kind, str] = {"you": "you: ", "evaa": "EVAA: ", "warning": "warning: ", "error": "error: "}
 _STYLES: dict[Kind, str] = {
@@ -62,7 +62,10 @@ class Terminal(Protocol):
 
 
 class PlainTerminal:
-    """Lines from a stream, everything shown as it comes: for pipes. Warnings and errors go to `err`."""
+    """Lines from a stream, everything shown as it comes: for pipes. Warnings and errors go to `err`.
+
+    How far the documents are is not: it would be a line for each piece.
+    """
 
     interactive = False
 
@@ -128,6 +131,7 @@ class _GrowingTerminal(ABC):
         self._console = console
         self._coming = ""
         self._hearing = ""
+        self._writing = ""
 
     def show(self, effect: Shown) -> None:
         """Show an effect; what is complete moves up."""
@@ -136,6 +140,8 @@ class _GrowingTerminal(ABC):
                 self._coming += text
             case Hearing(text):
                 self._hearing = text
+            case Writing(text):
+                self._writing = text
             case Spoken() | Retracted():
                 self._coming = ""
         self._redraw()
@@ -151,7 +157,8 @@ class _GrowingTerminal(ABC):
     @property
     def _growing(self) -> str:
         coming = f"{_NAMES['evaa']}{self._coming}\n" if self._coming else ""
-        return coming + (f"{_HEARING}{self._hearing}\n" if self._hearing else "")
+        hearing = f"{_HEARING}{self._hearing}\n" if self._hearing else ""
+        return coming + hearing + (f"{self._writing}\n" if self._writing else "")
 
     @abstractmethod
     def _redraw(self) -> None:

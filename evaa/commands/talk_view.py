@@ -5,16 +5,17 @@ answered it. Whatever is not acknowledged when a connection binds is sent again 
 so a lost connection neither loses nor doubles a text.
 """
 
-from typing import Literal, TypeAlias
-
 import msgspec
 
-from evaa.commands.talk_effects import Effect, Hearing, Piece, Print, Retracted, Send, Spoken
+from evaa.commands import talk_documents
+from evaa.commands.talk_effects import Effect, Hearing, Piece, Print, Retracted, Send, Spoken, Writing
 from evaa.commands.talk_frames import (
+    Completed,
     Delta,
     ErrorFrame,
     GoingAway,
     Line,
+    Progress,
     Ready,
     Reply,
     SeenStage,
@@ -25,10 +26,8 @@ from evaa.commands.talk_frames import (
     plain,
     read_frame,
 )
+from evaa.commands.talk_state import Change, Said, View
 from protocols.frontend import AudioFormat, ClientFrame, EndOfSpeech, Interrupt, Start, Text
-
-Ending = Literal["complete", "refused"]
-
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -41,73 +40,6 @@ _WHY_CANCELLED = {
     "resumed": "taken back: you went on",
     "superseded": "taken back: the answer begins anew",
 }
-
-
-# --- the view ---------------------------------------------------------------------------------------------------
-
-
-class Said(msgspec.Struct, frozen=True):
-    """A text of the user's that is not yet both acknowledged and answered."""
-
-    id: str
-    text: str
-    turn: int | None = None
-    acknowledged: bool = False
-    answered: bool = False
-
-
-class View(msgspec.Struct, frozen=True):
-    """What the client knows of its session.
-
-    `newest` is the newest turn known, and `settled` the newest that gets no reply any more, because it has one or was
-    interrupted. `owed` is the turn that EVAA has said it is answering. `failed` says that some text was refused or was
-    left without an answer. `ending` is set once there is nothing more to talk about.
-
-    `audio` is how the recording that is played is declared. `partial` is what is being heard and not yet final, and
-    `heard` the newest turn whose transcript is. `missed` says that something which was being heard, or had been heard,
-    did not outlive the connection: EVAA does not have it. `losses` counts the connections that were lost.
-    """
-
-    session_id: str
-    audio: AudioFormat | None = None
-    bound: bool = False
-    was_bound: bool = False
-    opening_due: bool = False
-    stage: SeenStage | None = None
-    stages: tuple[SeenStage, ...] = ()
-    follow_ups: int = 0
-    stage_line: str = ""
-    newest: int = -1
-    settled: int = -1
-    owed: int = -1
-    streaming: int = -1
-    streamed: str = ""
-    said: tuple[Said, ...] = ()
-    partial: str = ""
-    heard: int = -1
-    missed: bool = False
-    losses: int = 0
-    failed: bool = False
-    reconnect_after_s: float = 0.0
-    ending: Ending | None = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether a reply is coming or owed."""
-        return bool(self.streamed) or self.owed > self.settled or any(not said.answered for said in self.said)
-
-    @property
-    def open(self) -> bool:
-        """Whether the user may speak: connected, and the opening question asked."""
-        return self.bound and not self.opening_due
-
-    @property
-    def idle(self) -> bool:
-        """Whether EVAA waits for the user: everything that was said is answered, and nothing is being heard."""
-        return self.open and not self.busy and not self.partial
-
-
-Change: TypeAlias = tuple[View, tuple[Effect, ...]]
 
 
 def start_message(view: View) -> str:
@@ -144,6 +76,7 @@ def lost(view: View) -> Change:
     """The connection is gone, and with it the pieces of a reply that was coming, and of what was being heard."""
     effects = (*_no_longer_hearing(view), *_retraction(view, "lost with the connection"))
     view = _with(view, missed=view.missed or bool(view.partial), partial="", losses=view.losses + 1)
+    view = _with(view, is_drafting=view.is_complete)  # the next connection tells how the documents stand
     return _with(view, bound=False, streaming=-1, streamed="", owed=-1), effects
 
 
@@ -168,6 +101,10 @@ def receive(view: View, message: str | bytes) -> Change:
             return _reply(view, frame)
         case TurnCancelled():
             return _turn_cancelled(view, frame)
+        case Progress():
+            return _progress(view, frame)
+        case Completed():
+            return _completed(view, frame)
         case WarningFrame():
             return view, (Print("warning", plain(frame.message)),)
         case ErrorFrame():
@@ -197,8 +134,9 @@ def _ready(view: View, frame: Ready) -> Change:
         stages=frame.stages,
     )
     if frame.status != "interviewing" or frame.stage is None:
-        return _complete(view, effects)
-    view, shown = _enter(view, frame.stage)
+        view, shown = _complete(view)
+    else:
+        view, shown = _enter(view, frame.stage)
     return view, (*effects, *shown, *_unacknowledged(view))
 
 
@@ -254,11 +192,10 @@ def _reply(view: View, frame: Reply) -> Change:
     newest = max(view.newest, frame.turn)
     view = _with(view, newest=newest, streaming=-1, streamed="", opening_due=False)
     if frame.next_stage and frame.next_stage_data is not None:
-        if frame.next_stage_data.completed:
-            return _complete(view, effects)
-        view, shown = _enter(view, frame.next_stage_data)
+        following = frame.next_stage_data
+        view, shown = _complete(view) if following.completed else _enter(view, following)
         return view, (*effects, *shown)
-    if frame.turn > 0:
+    if frame.turn > 0 and not view.is_complete:
         view = _with(view, follow_ups=view.follow_ups + 1)
     view, shown = _tell_stage(view)
     return view, (*effects, *shown)
@@ -284,11 +221,25 @@ def _turn_cancelled(view: View, frame: TurnCancelled) -> Change:
     return view, effects
 
 
+def _progress(view: View, frame: Progress) -> Change:
+    begins = () if view.progress else (Print("note", talk_documents.beginning(view.told)),)
+    line = talk_documents.progress(frame)
+    view = _with(view, is_drafting=True, progress=line)
+    return view, (*begins, Writing(line))
+
+
+def _completed(view: View, frame: Completed) -> Change:
+    over = (Writing(""),) if view.progress else ()
+    told = (frame.brd.version, frame.brd.state)
+    shown = talk_documents.standing(frame.brd, view.session_id) if told != view.told else ()
+    return _with(view, is_drafting=False, progress="", told=told), (*over, *shown)
+
+
 def _error(view: View, frame: ErrorFrame) -> Change:
     shown = (Print("error", f"{plain(frame.message)} ({plain(frame.code)})"),)
     deaf = view.audio is not None and frame.code == "stt_unavailable" and not frame.retryable
     if deaf or frame.code in _END_ALL:
-        return _with(view, ending="refused", failed=True), shown
+        return _with(view, is_refused=True, failed=True), shown
     if frame.code == "internal":  # EVAA's agent began anew; it knows only what it had acknowledged
         return view, (*shown, *_unacknowledged(view))
     if frame.code == "agent_unavailable":
@@ -362,9 +313,11 @@ def _stage_line(view: View) -> str:
     return f"{line} (follow-up {view.follow_ups}{'' if most is None else f' of {most}'})"
 
 
-def _complete(view: View, effects: list[Effect]) -> Change:
-    done = Print("stage", "The interview is complete.")
-    return _with(view, ending="complete", stage=None), (*effects, done)
+def _complete(view: View) -> Change:
+    if view.is_complete:
+        return view, ()
+    view = _with(view, is_complete=True, is_drafting=True, stage=None, stage_line="")
+    return view, (Print("stage", "The interview is complete."),)
 
 
 def _retraction(view: View, why: str) -> tuple[Effect, ...]:

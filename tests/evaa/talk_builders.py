@@ -5,7 +5,8 @@ import json
 import msgspec
 
 from evaa.commands.talk_effects import Effect, Send
-from evaa.commands.talk_view import Change, View, receive, say
+from evaa.commands.talk_state import Change, View
+from evaa.commands.talk_view import receive, say
 from protocols.dialects import TypedJsonDialect
 from protocols.frontend import Completion, Line, PlannedStage, Ready, Reply, ServerFrame, StageData, Timing, TurnStarted
 

@@ -61,21 +61,6 @@ async def test_a_line_that_is_refused_shows_in_the_status() -> None:
     assert desk.told("error") == ["Too long (text_too_long)"]
 
 
-async def test_a_complete_interview_ends_the_client_whatever_is_left_to_say() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.open()
-        text = await peer.hear("text")
-        await peer.tell("turnStarted", turn=1, source="text", id=text["id"])
-        await peer.reply(1, "Thank you.", {"completed": True, "status": "drafting"})
-        await peer.gone()
-
-    desk = Desk("All", "said", "and done")
-    async with serving(script) as url:
-        assert await talk(url, SESSION, terminal=desk) == 0
-
-    assert desk.shown[-1] == Print("stage", "The interview is complete.")
-
-
 async def test_a_new_session_gets_an_id_and_the_command_to_resume_it() -> None:
     ids = []
 

@@ -285,17 +285,3 @@ async def test_ctrl_c_leaves(monkeypatch: pytest.MonkeyPatch, autojump_clock: Mo
         assert await talk(url, SESSION, audio=[YES], terminal=shown) == 1
 
     assert shown.told("error") == []
-
-
-async def test_a_complete_interview_needs_no_more_recordings(
-    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
-) -> None:
-    async def script(peer: Listener) -> None:
-        await peer.bind()
-        await peer.listen()
-        await peer.heard(1, "Yes.")
-        await peer.reply(1, "Thank you.", {"completed": True, "status": "drafting"})
-        await peer.gone()
-
-    async with listening(monkeypatch, script) as url:
-        assert await talk(url, SESSION, audio=[YES, YES], terminal=desk()) == 0

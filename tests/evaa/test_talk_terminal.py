@@ -13,7 +13,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
 
-from evaa.commands.talk_effects import Hearing, Piece, Print, Retracted, Spoken
+from evaa.commands.talk_effects import Hearing, Piece, Print, Retracted, Spoken, Writing
 from evaa.commands.talk_terminal import (
     Key,
     LiveTerminal,
@@ -52,6 +52,8 @@ def test_a_plain_terminal_writes_a_reply_as_it_comes() -> None:
         Hearing("Al"),
         Hearing("All [x]"),
         Hearing(""),
+        Writing("Writing: 7 of 22"),
+        Writing(""),
         Print("you", "All [x]."),
         Spoken(long, streamed=False),
         Print("stage", "Stage 2"),
@@ -127,6 +129,11 @@ def test_a_prompt_shows_a_reply_above_itself_until_it_is_complete() -> None:
         assert terminal._prompt()[0] == ("", "EVAA: Which\n… All\n")
         terminal.show(Hearing(""))
 
+        terminal.show(Writing("Writing: 7 of 22"))
+        terminal.show(Writing("Writing: 8 of 22"))
+        assert terminal._prompt()[0] == ("", "EVAA: Which\nWriting: 8 of 22\n")
+        terminal.show(Writing(""))
+
         terminal.show(Spoken("Which?", streamed=True))
         terminal.show(Piece("So"))
         terminal.show(Retracted("So", "interrupted"))
@@ -153,6 +160,11 @@ def test_on_a_terminal_what_grows_is_rewritten_in_place_and_what_is_complete_sta
         assert screen(out.getvalue()) == ["EVAA: Which?", "… All [x]"]
 
         terminal.show(Hearing(""))
+        terminal.show(Writing("Writing: 7 of 22"))
+        terminal.show(Writing("Writing: 8 of 22"))
+        assert screen(out.getvalue()) == ["EVAA: Which?", "Writing: 8 of 22"]
+
+        terminal.show(Writing(""))
         terminal.show(Print("you", "All [x]."))
         terminal.show(Hearing("And so on, for longer than one line of this console"))
 

@@ -85,11 +85,11 @@ def test_a_reply_that_is_owed_to_a_resumed_session_is_waited_for() -> None:
     assert view.idle
 
 
-def test_a_session_that_is_over_ends_at_once() -> None:
+def test_a_session_whose_interview_is_complete_is_told_so_once() -> None:
     over = Ready(session_id=SESSION, resumed=True, stage=None, stages=ready().stages, status="drafting")
-    view, effects = seen(NEW, over)
+    view, effects = seen(NEW, over, over)
 
-    assert view.ending == "complete"
+    assert view.is_complete
     assert effects == (Print("stage", "The interview is complete."),)
 
 
@@ -141,10 +141,10 @@ def test_the_budget_is_taken_from_the_list_of_stages_where_it_is_told() -> None:
     assert effects[-1] == Print("stage", "Stage 2 of 3: Trigger (follow-up 1 of 6)")
 
 
-def test_the_last_reply_ends_the_interview() -> None:
+def test_the_last_reply_completes_the_interview() -> None:
     view, effects = seen(ASKED, started(1, "a"), reply(1, "Thank you.", Completion("drafting")))
 
-    assert view.ending == "complete"
+    assert (view.is_complete, view.idle) == (True, True)
     assert effects == (
         Spoken("Thank you.", streamed=False),
         Print("stage", "The interview is complete."),

@@ -149,7 +149,7 @@ def test_an_error_that_is_about_nothing_said_is_only_told() -> None:
 def test_a_session_that_cannot_be_bound_ends() -> None:
     view, _ = seen(NEW, ErrorFrame(code="session_mismatch", message="Another", retryable=False))
 
-    assert view.ending == "refused"
+    assert view.is_refused
 
 
 def test_a_warning_is_shown_without_what_could_steer_the_terminal() -> None:
@@ -232,7 +232,7 @@ def test_pieces_always_become_a_reply_or_are_retracted(steps: list[Any]) -> None
 def test_no_message_is_too_odd(message: str) -> None:
     view, _ = receive(OPENED, message)
 
-    assert view.ending is None
+    assert not view.is_refused
 
 
 def test_a_message_that_is_nested_too_deeply_is_told() -> None:

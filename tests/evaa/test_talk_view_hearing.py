@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaa.commands.talk_effects import Hearing, Piece, Print, Retracted, Send
-from evaa.commands.talk_view import View, declare, end_speech, lost, start_message
+from evaa.commands.talk_state import View
+from evaa.commands.talk_view import declare, end_speech, lost, start_message
 from protocols.frontend import (
     AudioFormat,
     Delta,
@@ -145,9 +146,9 @@ def test_what_was_being_heard_was_missed_however_often_the_connection_is_lost() 
 def test_without_speech_recognition_a_recording_is_of_no_use() -> None:
     deaf = ErrorFrame(code="stt_unavailable", message="No", retryable=False)
 
-    assert seen(PLAYING, deaf)[0].ending == "refused"
-    assert seen(OPENED, deaf)[0].ending is None
-    assert seen(PLAYING, msgspec.structs.replace(deaf, retryable=True))[0].ending is None
+    assert seen(PLAYING, deaf)[0].is_refused
+    assert not seen(OPENED, deaf)[0].is_refused
+    assert not seen(PLAYING, msgspec.structs.replace(deaf, retryable=True))[0].is_refused
 
 
 # --- for all ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ CLOSE_S = 2.0
 
 
 class Client:
-    """A connection in `evaa.v2.json`. `receive` and `next` raise `ConnectionClosed` when it has ended."""
+    """A connection in one of the JSON dialects. `receive` and `next` raise `ConnectionClosed` when it has ended."""
 
     def __init__(self, websocket: WebSocketConnection) -> None:
         self._websocket = websocket
@@ -45,7 +45,7 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Client]:
+async def connected(url: str, dialect: str = "evaa.v2.json") -> AsyncIterator[Client]:
     """Connect; the socket is closed in any case (trio-websocket leaves it open when the other side closes first)."""
     parts = urlsplit(url)
     assert parts.hostname is not None
@@ -54,7 +54,7 @@ async def connected(url: str) -> AsyncIterator[Client]:
     async with stream, trio.open_nursery() as nursery:
         path = f"{parts.path}?{parts.query}"
         websocket = await wrap_client_stream(
-            nursery, stream, f"{parts.hostname}:{parts.port}", path, subprotocols=["evaa.v2.json"]
+            nursery, stream, f"{parts.hostname}:{parts.port}", path, subprotocols=[dialect]
         )
         try:
             yield Client(websocket)
