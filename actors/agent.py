@@ -10,7 +10,7 @@ import trio
 
 from actors.outbox import Outbox
 from actors.persistence import SaveSlot
-from actors.writing import Writing, rendered
+from actors.writing import Writing
 from evaa.interview.engine import TurnEngine
 from evaa.interview.speculation import SpeculatingEngine
 from protocols.frontend import Delta, ErrorFrame, Reply, ServerFrame
@@ -37,7 +37,7 @@ from protocols.messages import (
     Write,
 )
 from protocols.ports import Interviewer, InterviewerFailed, TurnBrief
-from protocols.writing import ReviewBrief, WritingBrief
+from protocols.writing import ReviewBrief
 
 T = TypeVar("T")
 MAX_EXPORTS = 4
@@ -160,8 +160,8 @@ class Agent:
                     self._log_turn(effect)
                 case SpeculationEnded(used, ahead_ms):
                     self._log.info("turn.speculated", used=used, ahead_ms=ahead_ms)
-                case Write(brief):
-                    self._start(self._write, brief)
+                case Write():
+                    self._start(self._write, effect)
                 case AskAbout(brief):
                     self._ask_about(brief)
                 case Render():
@@ -175,8 +175,8 @@ class Agent:
         await trio.lowlevel.checkpoint_if_cancelled()  # the agent may have been stopped before this began
         await work(task)
 
-    async def _write(self, brief: WritingBrief) -> None:
-        self.handle(await self._writing.write(brief))
+    async def _write(self, task: Write) -> None:
+        self.handle(await self._writing.write(task))
 
     def _ask_about(self, brief: ReviewBrief) -> None:
         question = self._asking[brief.turn] = _Question(self, brief.turn)
@@ -196,7 +196,7 @@ class Agent:
             self._start(self._render, effect)
 
     async def _render(self, effect: Render) -> None:
-        self._outbox.put(await rendered(effect))
+        self._outbox.put(await self._writing.export(effect))
         self._exports -= 1
 
     def _ask(self, brief: TurnBrief) -> None:

@@ -12,6 +12,7 @@ import trio
 
 from actors.agent import Agent, DrainAsked
 from actors.audio_mailbox import AudioMailbox
+from actors.computing import Compute, in_a_thread
 from actors.connection import Binding, Connection, Heartbeat, Reader, Writer
 from actors.outbox import Outbox
 from actors.persistence import Persistence, PersistenceLimits, SaveSlot, Spill
@@ -49,7 +50,8 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """The plug-ins that sessions share, and who this process is as an owner of sessions.
 
-    `stt` is None where there is no speech recognition. `keyterms` are words that it should always expect.
+    `stt` is None where there is no speech recognition. `keyterms` are words that it should always expect. `compute`
+    does what takes long without I/O.
     """
 
     store: SessionStore
@@ -59,6 +61,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     stt: SpeechToText[Any] | None = None
     keyterms: tuple[str, ...] = ()
+    compute: Compute = in_a_thread
 
 
 class Session:
@@ -250,7 +253,7 @@ class Session:
             self._outbox,
             self._agent_mailbox,
             self._services.interviewer,
-            Writing(self._services.writer, self._limits.writing, self._session_id),
+            Writing(self._services.writer, self._limits.writing, self._session_id, self._services.compute),
             reply_acknowledges=not self._connection.dialect.tells_deltas,
             greeting=self._greet,
             on_drained=self._end_drained,

@@ -7,9 +7,11 @@ import msgspec
 import structlog
 import trio
 
+from actors.computing import Compute, in_a_thread
+from evaa.documents import drafting
 from evaa.documents.export import render
 from protocols.frontend import Exported, ServerFrame
-from protocols.messages import Message, Render, Reviewed, Wrote
+from protocols.messages import Message, Render, Reviewed, Write, Wrote
 from protocols.writing import DocumentWriter, Review, ReviewBrief, WriterFailed, WritingBrief, Written
 
 NOT_HAD = "It could not be written: the model gave no usable answer."
@@ -28,21 +30,28 @@ class WritingLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Writing:
-    """Does what the engine wants of the document writer. Every method ends with a message for the engine."""
+    """Does what the engine wants of the document writer. `compute` does what takes long without a writer."""
 
-    def __init__(self, writer: DocumentWriter, limits: WritingLimits, session_id: str) -> None:
+    def __init__(
+        self, writer: DocumentWriter, limits: WritingLimits, session_id: str, compute: Compute = in_a_thread
+    ) -> None:
         self._writer = writer
         self._limits = limits
         self._places = trio.CapacityLimiter(limits.at_once)
+        self._compute = compute
         self._log = structlog.get_logger(actor="agent", session_id=session_id)
 
-    async def write(self, brief: WritingBrief) -> Message:
-        """Have a piece written; cancellation stops the request."""
+    async def write(self, task: Write) -> Message:
+        """Have a piece written, and check it; cancellation stops the request. Returns a message for the engine."""
         async with self._places:
-            return Wrote(brief.job, await self._write_patiently(brief))
+            result = await self._write_patiently(task.brief)
+        piece = await self._compute(partial(drafting.piece, task.record, task.brief.job, result))
+        if isinstance(result, str):
+            return Wrote(task.brief.job, piece)
+        return Wrote(task.brief.job, piece, result.model, result.usage)
 
     async def review(self, brief: ReviewBrief) -> Message:
-        """Find out what the user meant; who waits for it is not kept waiting by retries."""
+        """Find out what the user meant; who waits for it is not kept waiting by retries. Returns a `Reviewed`."""
         review: Review | None = None
         try:
             review = await self._writer.review(brief)
@@ -72,14 +81,14 @@ class Writing:
             back_off_s = min(back_off_s * 2, self._limits.max_back_off_s)
         return NOT_HAD
 
-
-async def rendered(effect: Render) -> ServerFrame:
-    """Make the file that was asked for, in a thread: a DOCX takes a tenth of a second."""
-    documents = effect.record.documents
-    assert documents is not None
-    assert documents.brd is not None
-    assert documents.summary is not None
-    make = partial(render, documents.brd, documents.summary, effect.record.interview.turns, effect.form)
-    file = await trio.to_thread.run_sync(make)
-    data = file.data if effect.form == "docx" else file.data.decode()
-    return Exported(format=effect.form, filename=file.filename, content_type=file.content_type, data=data)
+    async def export(self, task: Render) -> ServerFrame:
+        """Make the file that was asked for."""
+        documents = task.record.documents
+        assert documents is not None
+        assert documents.brd is not None
+        assert documents.summary is not None
+        file = await self._compute(
+            partial(render, documents.brd, documents.summary, task.record.interview.turns, task.form)
+        )
+        data = file.data if task.form == "docx" else file.data.decode()
+        return Exported(format=task.form, filename=file.filename, content_type=file.content_type, data=data)

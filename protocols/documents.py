@@ -60,6 +60,10 @@ class Summary(Record, frozen=True):
     up_to_turn: int
 
 
+Piece = StageSummary | Summary | Section
+"""What one request comes to, and what is stored as soon as it is there."""
+
+
 class Brd(Record, frozen=True):
     """One version of the business requirements document.
 

@@ -5,10 +5,11 @@ Times called `at` are seconds on the session's monotonic clock (`trio.current_ti
 
 import msgspec
 
+from protocols.documents import Piece
 from protocols.frontend import ExportFormat, ServerFrame
-from protocols.ports import Answer, TurnBrief
+from protocols.ports import Answer, TurnBrief, Usage
 from protocols.records import SessionRecord, Source, Stage
-from protocols.writing import Job, Review, ReviewBrief, WritingBrief, Written
+from protocols.writing import Job, Review, ReviewBrief, WritingBrief
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -115,10 +116,12 @@ class AnswerFailed(Message, frozen=True, gc=False):
 
 
 class Wrote(Message, frozen=True):
-    """A job of the documents is done. `result` is a text where it cannot be had: the reason."""
+    """A job of the documents is done, and what it came to has been checked; by which model, if any, at what cost."""
 
     job: Job
-    result: Written | str
+    piece: Piece
+    model: str = ""
+    usage: Usage = Usage()
 
 
 class Reviewed(Message, frozen=True):
@@ -229,9 +232,10 @@ class TurnCompleted(Message, frozen=True):
 
 
 class Write(Message, frozen=True):
-    """Let a piece of the documents be written."""
+    """Let a piece of the documents be written, and checked against `record`."""
 
     brief: WritingBrief
+    record: SessionRecord
 
 
 class AskAbout(Message, frozen=True):

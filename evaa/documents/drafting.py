@@ -14,9 +14,9 @@ import msgspec
 from evaa.documents import identity
 from evaa.documents.catalogue import BY_KEY, SECTIONS, TEXT, Column, SectionKind
 from evaa.documents.checking import Checked, check, entries_of, question_about
-from protocols.documents import Brd, Documents, Entry, Section, StageSummary, Summary
+from protocols.documents import Brd, Documents, Entry, Piece, Section, StageSummary, Summary
 from protocols.records import SessionRecord, Stage, TurnRecord
-from protocols.writing import DraftEntry, Job, Review, WritingBrief, Written
+from protocols.writing import DraftEntry, Job, Review, ReviewBrief, WritingBrief, Written
 
 Step = Literal["summary", "brd"]
 PROJECT = Job("project")
@@ -70,20 +70,32 @@ def brief(record: SessionRecord, job: Job, *, language: str) -> WritingBrief:
     )
 
 
-def written(record: SessionRecord, job: Job, result: Written | str) -> Documents:
-    """Return the documents with the piece that a job came to, or with the reason (a text) why it cannot be had."""
-    documents = record.documents or begin(record)
-    if isinstance(result, Written) and result.model not in documents.written_by:
-        documents = _replace(documents, written_by=(*documents.written_by, result.model))
-        record = _replace(record, documents=documents)
+def piece(record: SessionRecord, job: Job, result: Written | str) -> Piece:
+    """Return what a job came to, checked against what was said; `result` is a text where it cannot be had: the reason.
+
+    `record` is the session as it was when the job was handed out. Slow where much was said: call it in a thread.
+    """
     match job.task:
         case "stage":
             stage = next(stage for stage in record.interview.stages if stage.stage_id == job.key)
-            return _replace(documents, stages={**documents.stages, job.key: _stage_summary(record, stage, result)})
+            return _stage_summary(record, stage, result)
         case "project":
-            return _replace(documents, summary=_summary(record, documents, result))
+            return _summary(record, result)
         case _:
-            return _replace(documents, sections={**documents.sections, job.key: _section(record, job.key, result)})
+            return _section(record, job.key, result)
+
+
+def with_piece(documents: Documents, piece: Piece, model: str) -> Documents:
+    """Return the documents with a piece more; `model` wrote it; empty if none did."""
+    if model and model not in documents.written_by:
+        documents = _replace(documents, written_by=(*documents.written_by, model))
+    match piece:
+        case StageSummary():
+            return _replace(documents, stages={**documents.stages, piece.stage_id: piece})
+        case Summary():
+            return _replace(documents, summary=piece)
+        case Section():
+            return _replace(documents, sections={**documents.sections, piece.key: piece})
 
 
 def finished(record: SessionRecord, *, now_ms: int, language: str) -> Documents | None:
@@ -116,39 +128,35 @@ def finished(record: SessionRecord, *, now_ms: int, language: str) -> Documents 
 # --- review by the user -------------------------------------------------------------------------------------------
 
 
-def corrected(record: SessionRecord, review: Review, words: str) -> Documents:
+def corrected(documents: Documents, review: Review, brief: ReviewBrief) -> Documents:
     """Return the documents with the sections of a correction to be written anew; the others stay as they are.
 
     What was missing is tried again, too.
     """
-    documents = record.documents or begin(record)
-    assert documents.brd is not None, "there is nothing to correct yet"
     affected = {key for key in review.sections if key in BY_KEY} or {"openQuestions"}
-    kept = {it.key: it for it in documents.brd.sections if it.key not in affected and not it.missing}
+    kept = {it.key: it for it in brief.brd.sections if it.key not in affected and not it.missing}
     return _replace(
         documents,
-        up_to_turn=len(record.interview.turns),
+        up_to_turn=len(brief.interview.turns),
         sections=kept,
-        correction=words,
+        correction=brief.words,
         is_in_work=True,
         change=review.change or "corrected",
         written_by=(),
     )
 
 
-def confirmed(record: SessionRecord, *, now_ms: int) -> Documents:
-    """Return the documents with the newest version confirmed by the newest turn, and so all that was stated in it."""
-    documents = record.documents or begin(record)
-    assert documents.brd is not None, "there is nothing to confirm yet"
-    turn = len(record.interview.turns)
+def confirmed(documents: Documents, *, turn: int, now_ms: int) -> Documents:
+    """Return the documents with the newest version confirmed by what was said in `turn`, and all that it states."""
+    *older, newest = documents.versions
     brd = _replace(
-        documents.brd,
+        newest,
         state="confirmed",
         confirmed_at_ms=now_ms,
         confirmed_in_turn=turn,
-        sections=tuple(_replace(it, entries=tuple(map(_confirmed, it.entries))) for it in documents.brd.sections),
+        sections=tuple(_replace(it, entries=tuple(map(_confirmed, it.entries))) for it in newest.sections),
     )
-    return _replace(documents, versions=(*documents.versions[:-1], brd))
+    return _replace(documents, versions=(*older, brd))
 
 
 def _confirmed(entry: Entry) -> Entry:
@@ -177,7 +185,8 @@ def _stage_summary(record: SessionRecord, stage: Stage, result: Written | str) -
     )
 
 
-def _summary(record: SessionRecord, documents: Documents, result: Written | str) -> Summary:
+def _summary(record: SessionRecord, result: Written | str) -> Summary:
+    documents = record.documents or begin(record)
     stages = tuple(documents.stages[stage.stage_id] for stage in record.interview.stages)
     project: tuple[Entry, ...] = ()
     if not isinstance(result, str):

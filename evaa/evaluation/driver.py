@@ -38,7 +38,7 @@ from protocols.messages import (
 )
 from protocols.ports import Interviewer, InterviewerFailed, TurnBrief, Usage
 from protocols.records import Interview, SessionRecord, Stage
-from protocols.writing import Intent, ReviewBrief, WritingBrief, Written
+from protocols.writing import Intent, ReviewBrief
 
 LIMIT_S = 3_600.0
 """How long one scenario may take."""
@@ -47,8 +47,8 @@ LIMIT_S = 3_600.0
 class Hands(Protocol):
     """Who carries out what the engine wants of the document writer, as patiently as in an ordinary session."""
 
-    async def write(self, brief: WritingBrief) -> Message:
-        """Have a piece written; return a `Wrote`."""
+    async def write(self, task: Write) -> Message:
+        """Have a piece written and checked; return a `Wrote`."""
         ...
 
     async def review(self, brief: ReviewBrief) -> Message:
@@ -151,8 +151,8 @@ class Driver:
                     told.append(Saved(revision, 0.0))
                 case Ask(brief):
                     self._nursery.start_soon(self._ask, brief)
-                case Write(brief):
-                    self._nursery.start_soon(self._write, brief)
+                case Write():
+                    self._nursery.start_soon(self._write, effect)
                 case AskAbout(brief):
                     self._nursery.start_soon(self._review, brief)
                 case TurnCompleted():
@@ -204,11 +204,11 @@ class Driver:
         self._interviewing.append(answer.usage)
         self._tell(Answered(brief.turn, answer, trio.current_time()))
 
-    async def _write(self, brief: WritingBrief) -> None:
-        message = await self._hands.write(brief)
-        if isinstance(message, Wrote) and isinstance(message.result, Written):
-            self._models[message.result.model] += 1
-            self._writing.append(message.result.usage)
+    async def _write(self, task: Write) -> None:
+        message = await self._hands.write(task)
+        if isinstance(message, Wrote) and message.model:
+            self._models[message.model] += 1
+            self._writing.append(message.usage)
         self._tell(message)
 
     async def _review(self, brief: ReviewBrief) -> None:

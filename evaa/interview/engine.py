@@ -22,9 +22,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from evaa.documents.desk import IN_SILENCE, Desk
+from evaa.documents.desk import IN_SILENCE, Desk, answer_to
 from evaa.interview import reducer, views
-from evaa.interview.acknowledgements import Acknowledgements
 from evaa.interview.exchange import exchange
 from evaa.interview.imposed import with_imposed
 from evaa.interview.ledger import Ledger
@@ -92,7 +91,6 @@ class TurnEngine(Ledger):
         self._reply_acknowledges = reply_acknowledges
         self._turn: LiveTurn | None = None
         self._waiting: deque[Said] = deque()
-        self._acknowledgements = Acknowledgements()
         self._is_resumed = True
         self._desk = Desk(wall_ms=wall_ms)
 
@@ -117,12 +115,12 @@ class TurnEngine(Ledger):
             self._begin(owed, heard_at=now)
         else:
             self._send(views.last_reply(interview))
-        self._accept(self._desk.go_on(self.record, tell=True))
+        self._go_on_with_documents(tell=True)
         return self._drain()
 
     def attend_to_documents(self) -> list[Effect]:
         """Nobody is connected: only let be written what is outstanding."""
-        self._accept(self._desk.go_on(self.record, tell=True))
+        self._go_on_with_documents(tell=True)
         return self._drain()
 
     def resume_after_crash(self, *, now: float) -> list[Effect]:
@@ -141,7 +139,7 @@ class TurnEngine(Ledger):
             self._begin(owed, heard_at=now)
         self._save()
         self._refuse("internal", "The agent was restarted; what was not acknowledged should be sent again")
-        self._accept(self._desk.go_on(self.record, tell=False))
+        self._go_on_with_documents(tell=True)
         return self._drain()
 
     def conclude(self) -> list[Effect]:
@@ -200,8 +198,9 @@ class TurnEngine(Ledger):
                 self._on_store_troubled()
             case StagesStored(stages):
                 self._on_stages(stages)
-            case Wrote(job, result):
-                self._accept(self._desk.on_wrote(self.record, job, result))
+            case Wrote():
+                is_turn_live = self._turn is not None
+                self._accept(self._desk.on_wrote(self.record, message, is_turn_live=is_turn_live))
             case Reviewed():
                 self._on_reviewed(message)
             case ExportAsked(form):
@@ -276,21 +275,6 @@ class TurnEngine(Ledger):
         waits = any(said.client_id == client_id for said in self._waiting)
         return waits or reducer.find_turn(self.record.interview, client_id) is not None
 
-    def _acknowledge_again(self, client_id: str) -> None:
-        """The same text once more, from a client that does not know whether it arrived: nothing happens twice."""
-        turn = reducer.find_turn(self.record.interview, client_id)
-        if turn is None or self._acknowledgements.is_expected(turn.turn):
-            return  # it is acknowledged as soon as it is durable
-        if self._acknowledgements.is_unsure:
-            self._acknowledge_when_durable(turn)
-            return
-        self._send(views.turn_started(turn))
-        if turn.outcome == "answered":
-            self._send(views.delivered_reply(self.record.interview, turn))
-
-    def _acknowledge_when_durable(self, turn: TurnRecord) -> None:
-        self._acknowledgements.expect(turn, self.revision)
-
     def _ask_again_if_failed(self, client_id: str, *, heard_at: float) -> None:
         interview = self.record.interview
         if self._turn is None and reducer.owes_reply(interview) and interview.turns[-1].client_id == client_id:
@@ -300,6 +284,7 @@ class TurnEngine(Ledger):
         if self._turn is not None and self._turn.phase != "leaving":
             self._cut_short(self._turn, by_utterance=False)
             self._save()
+            self._go_on_with_documents(tell=False)
 
     def _cut_short(self, turn: LiveTurn, *, by_utterance: bool) -> None:
         """End the live turn before its reply is complete, keeping what was delivered of it."""
@@ -392,20 +377,26 @@ class TurnEngine(Ledger):
         self._save()
         store_s = self._acknowledgements.store_s
         self._do(completed(turn, answer, stage=before.stage_index + 1, closed=closed, at=written.at, store_s=store_s))
-        self._accept(self._desk.go_on(self.record, tell=closed))
+        if turn.reviewed is not None:
+            self._accept(self._desk.take_in(self.record, turn.reviewed))
+        else:
+            self._go_on_with_documents(tell=closed)
         while self._waiting:
             self._start_turn(self._waiting.popleft())
 
     # --- the documents ------------------------------------------------------------------------------------------
 
+    def _go_on_with_documents(self, *, tell: bool) -> None:
+        self._accept(self._desk.go_on(self.record, tell=tell, is_turn_live=self._turn is not None))
+
     def _on_reviewed(self, reviewed: Reviewed) -> None:
-        turn = self._live(reviewed.brief.turn)
-        if reviewed.brief.turn != IN_SILENCE and (turn is None or turn.phase != "asking"):
-            return
-        outcome = self._desk.on_reviewed(self.record, reviewed)
-        if turn is not None and outcome.reply:
-            self._answer_unasked(turn, outcome.reply, "none" if reviewed.review is None else reviewed.review.model)
-        self._accept(outcome)
+        """What the user meant takes effect when they have the answer."""
+        if reviewed.brief.turn == IN_SILENCE:
+            self._accept(self._desk.take_in(self.record, reviewed))
+        elif (turn := self._live(reviewed.brief.turn)) is not None and turn.phase == "asking":
+            turn.reviewed = reviewed
+            model = "none" if reviewed.review is None else reviewed.review.model
+            self._answer_unasked(turn, answer_to(reviewed.review), model)
 
     def _on_export(self, form: ExportFormat) -> None:
         if self.record.documents is not None and self.record.documents.versions:
@@ -416,14 +407,11 @@ class TurnEngine(Ledger):
     # --- the store ----------------------------------------------------------------------------------------------
 
     def _on_saved(self, saved: Saved) -> None:
-        for turn in self._acknowledgements.on_saved(saved):
-            self._send(views.turn_started(turn))
+        self._note_saved(saved)
         self._send_reply_when_acknowledged()
 
     def _on_store_troubled(self) -> None:
-        if not self._acknowledgements.store_troubled:
-            self._acknowledgements.store_troubled = True
-            self._refuse("storage_unavailable", NOT_ACKNOWLEDGED)
+        self._note_store_trouble(NOT_ACKNOWLEDGED)
         self._send_reply_when_acknowledged()
 
     def _on_stages(self, stages: tuple[Stage, ...]) -> None:

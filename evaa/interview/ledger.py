@@ -1,28 +1,37 @@
-"""A session's state while it changes, and what is to be done about the changes: what the turn engine writes into."""
+"""A session's state while it changes, what is to be done about the changes, and what waits until they are durable."""
 
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
 
 from evaa.documents.desk import Outcome
+from evaa.interview import reducer, views
+from evaa.interview.acknowledgements import Acknowledgements
 from protocols.documents import Documents
-from protocols.frontend import ErrorCode, ErrorFrame, ServerFrame
-from protocols.messages import Effect, Save, Send
-from protocols.records import Interview, SessionRecord
+from protocols.frontend import Completed, ErrorCode, ErrorFrame, ServerFrame
+from protocols.messages import Effect, Save, Saved, Send
+from protocols.records import Interview, SessionRecord, TurnRecord
 
 
 class Ledger:
-    """The newest state, its revision, and the effects that wait to be handed out.
+    """The newest state, its revision, and the effects that wait to be handed out: what the turn engine writes into.
 
-    Every change makes a new revision; what is to survive is saved, which is an effect like the others. `wall_ms` tells
-    the time for what is stored.
+    Every change makes a new revision; what is to survive is saved, which is an effect like the others. Nothing is
+    acknowledged, and no documents are handed over, before what they say is durable. `wall_ms` tells the time for what
+    is stored.
     """
 
     def __init__(self, record: SessionRecord, *, revision: int, wall_ms: Callable[[], int]) -> None:
         self.record = record
         self.revision = revision
+        self._durable_revision = revision
         self._wall_ms = wall_ms
+        self._acknowledgements = Acknowledgements()
+        self._news: deque[tuple[int, ServerFrame]] = deque()
         self._effects: list[Effect] = []
+
+    # --- changes ------------------------------------------------------------------------------------------------
 
     def _change(
         self,
@@ -45,7 +54,50 @@ class Ledger:
         if outcome.documents is not None and outcome.documents != self.record.documents:
             self._change(documents=outcome.documents)
             self._save()
-        self._effects.extend(outcome.effects)
+        for effect in outcome.effects:
+            if isinstance(effect, Send):
+                # Documents that are whole have to be durable first; what is told after them waits for them.
+                needed = self.revision if isinstance(effect.frame, Completed) else 0
+                self._news.append((needed, effect.frame))
+            else:
+                self._do(effect)
+        self._tell_news()
+
+    # --- what waits until it is durable -------------------------------------------------------------------------
+
+    def _acknowledge_when_durable(self, turn: TurnRecord) -> None:
+        self._acknowledgements.expect(turn, self.revision)
+
+    def _acknowledge_again(self, client_id: str) -> None:
+        """The same text once more, from a client that does not know whether it arrived: nothing happens twice."""
+        turn = reducer.find_turn(self.record.interview, client_id)
+        if turn is None or self._acknowledgements.is_expected(turn.turn):
+            return  # it is acknowledged as soon as it is durable
+        if self._acknowledgements.is_unsure:
+            self._acknowledge_when_durable(turn)
+            return
+        self._send(views.turn_started(turn))
+        if turn.outcome == "answered":
+            self._send(views.delivered_reply(self.record.interview, turn))
+
+    def _note_saved(self, saved: Saved) -> None:
+        self._durable_revision = saved.revision
+        for turn in self._acknowledgements.on_saved(saved):
+            self._send(views.turn_started(turn))
+        self._tell_news()
+
+    def _note_store_trouble(self, warning: str) -> None:
+        """From now on, until a save succeeds, the client is told all the same: it knows that nothing is safe."""
+        if not self._acknowledgements.store_troubled:
+            self._acknowledgements.store_troubled = True
+            self._refuse("storage_unavailable", warning)
+        self._tell_news()
+
+    def _tell_news(self) -> None:
+        while self._news and (self._news[0][0] <= self._durable_revision or self._acknowledgements.store_troubled):
+            self._send(self._news.popleft()[1])
+
+    # --- effects ------------------------------------------------------------------------------------------------
 
     def _save(self) -> None:
         self._do(Save(self.record, self.revision))

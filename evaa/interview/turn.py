@@ -4,14 +4,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from protocols.frontend import Reply, Timing
-from protocols.messages import TurnCompleted
+from protocols.messages import Reviewed, TurnCompleted
 from protocols.ports import Answer
 from protocols.records import Source
 
 
 @dataclass(slots=True)
 class LiveTurn:
-    """The live turn. `taken` is what the writer took of its deltas; `received_at` when the provider was last heard."""
+    """The live turn. `taken` is what the writer took of its deltas; `received_at` when the provider was last heard.
+
+    `reviewed` is what the user meant by words about the documents; it takes effect with the reply.
+    """
 
     number: int
     source: Source
@@ -25,6 +28,7 @@ class LiveTurn:
     taken: list[str] = field(default_factory=list)
     answer: Answer | None = None
     reply: Reply | None = None
+    reviewed: Reviewed | None = None
 
 
 def _ms(since: float, until: float | None) -> float | None:

@@ -25,7 +25,7 @@ from protocols.records import SessionRecord, Stage
 from tests.actors.interviewers import FakeInterviewer
 from tests.actors.stores import MemorySpill, Said, WatchedStore, ignore
 from tests.actors.wire import Wire
-from tests.actors.writers import FakeWriter
+from tests.actors.writers import FakeWriter, at_once
 
 SESSION = "5e1a0000000000000000000a"
 OTHER_SESSION = "5e1a0000000000000000000b"
@@ -224,6 +224,7 @@ class Evaa:
             spill=self.spill,
             owner=owner,
             stt=stt,
+            compute=at_once,
         )
         self.server = Server(services, ServerLimits() if limits is None else limits)
 

@@ -26,7 +26,7 @@ from protocols.messages import (
 )
 from protocols.ports import Answer, AnswerSink, InterviewerFailed, TurnBrief
 from tests.actors.interviewers import FakeInterviewer, Plan, echoes, says
-from tests.actors.writers import FakeWriter
+from tests.actors.writers import FakeWriter, at_once
 from tests.evaa.interviews import record, said, spoken
 
 
@@ -50,7 +50,7 @@ class Room:
             self.outbox,
             self.mailbox,
             self.interviewer,
-            Writing(FakeWriter(), WritingLimits(), "any"),
+            Writing(FakeWriter(), WritingLimits(), "any", at_once),
             reply_acknowledges=False,
             greeting=greeting,
             on_drained=self._note_drained,

@@ -199,8 +199,7 @@ async def test_a_confirmation_makes_the_draft_a_confirmed_version(evaa: Evaa, au
     await client.until("completed")
     evaa.writer.reviews = [Review("confirm", "It is confirmed.", "fake")]
     await client.ask("Yes, that is right")
-    told = [frame["brd"]["state"] for frame in client.everything if frame.kind == "completed"]
-    assert told[-1] == "confirmed"
+    assert (await client.until("completed"))[-1]["brd"]["state"] == "confirmed"
     brd = await newest(evaa)
     assert (brd.version, brd.state, brd.confirmed_in_turn) == (1, "confirmed", 3)
     assert brd.section("problem").entries[0].status == "confirmed"

@@ -1,12 +1,14 @@
 """A document writer for tests: writes at once, or as it is told to."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import trio
 
 from evaa.documents.catalogue import BY_KEY, TEXT
 from protocols.writing import DraftEntry, Job, Review, ReviewBrief, WriterFailed, WritingBrief, Written
+
+T = TypeVar("T")
 
 Manner: TypeAlias = Callable[[WritingBrief], Awaitable[Written]]
 
@@ -64,3 +66,9 @@ def fails(*, passing: bool, retry_after_s: float | None = None) -> Manner:
 async def never(brief: WritingBrief) -> Written:
     await trio.sleep_forever()
     raise AssertionError("it never ends")
+
+
+async def at_once(work: Callable[[], T]) -> T:
+    """In the place of a thread, which would not stop a virtual clock: compute here and now."""
+    await trio.lowlevel.checkpoint()
+    return work()

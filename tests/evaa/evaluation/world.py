@@ -11,6 +11,7 @@ from protocols.documents import Brd, Documents, Entry, EntryStatus, Section
 from protocols.ports import Usage
 from protocols.records import Interview, SessionRecord, TurnRecord
 from protocols.writing import DocumentWriter
+from tests.actors.writers import at_once
 
 FILE = """
 scenarios:
@@ -76,4 +77,4 @@ def course(said: Sequence[str], told: Sequence[str], *sections: Section, **more:
 
 
 def hands_of(writer: DocumentWriter) -> Callable[[str], Hands]:
-    return lambda session_id: Writing(writer, WritingLimits(), session_id)
+    return lambda session_id: Writing(writer, WritingLimits(), session_id, at_once)

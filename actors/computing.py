@@ -1,0 +1,26 @@
+"""Work that takes long and does no I/O: in a thread, so that the loop goes on."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import trio
+
+T = TypeVar("T")
+
+_one_at_a_time = trio.CapacityLimiter(1)
+
+
+class Compute(Protocol):
+    """Who does such work."""
+
+    async def __call__(self, work: Callable[[], T]) -> T:
+        """Do it, and return what it returns, or raise what it raises."""
+        ...
+
+
+async def in_a_thread(work: Callable[[], T]) -> T:
+    """Do the work in a thread, one piece at a time in the process: more would only keep the interpreter from the loop.
+
+    Can be cancelled while it waits for its turn, and not afterwards: what it comes to is not lost.
+    """
+    return await trio.to_thread.run_sync(work, limiter=_one_at_a_time)
