@@ -1,0 +1,86 @@
+"""A session whose interview is over, and its documents, for the tests of the turn engine."""
+
+from collections.abc import Sequence
+
+from evaa.documents import drafting
+from evaa.documents.catalogue import BY_KEY, TEXT
+from evaa.interview.engine import TurnEngine
+from protocols.messages import AskAbout, Effect, Message, ReplyTaken, ReplyWritten, Reviewed, Save, Saved, Write, Wrote
+from protocols.records import SessionRecord
+from protocols.writing import DraftEntry, Intent, Review, ReviewBrief, Written
+from tests.evaa.interviews import answer, converse, engine, of_type, record, tell
+
+MODEL = "fake"
+NOT_HAD = "It could not be had."
+
+
+def drafting_engine() -> tuple[TurnEngine, list[Effect]]:
+    """An engine whose last stage has just closed, and what it wants."""
+    subject = engine(record(1))
+    return subject, converse(subject, "We type 40 invoices", answer("Thank you.", wants_next=True))
+
+
+def finished_session() -> SessionRecord:
+    """A session with the first version of its documents."""
+    subject, effects = drafting_engine()
+    write_all(subject, effects)
+    documents = subject.record.documents
+    assert documents is not None
+    assert documents.is_finished
+    return subject.record
+
+
+def finished_engine() -> TurnEngine:
+    """A client is back at a session with the first version of its documents."""
+    subject = engine(finished_session())
+    subject.greet(resumed=True, replay=False, now=0.0)
+    return subject
+
+
+def wrote(task: Write, words: str = "We type 40 invoices") -> Wrote:
+    """The writer has done it: this was said in the first turn."""
+    job = task.brief.job
+    columns = BY_KEY[job.key].columns if job.task == "section" else (TEXT,)
+    draft = DraftEntry({columns[0].key: words, columns[-1].key: words}, (1,), "stated")
+    name = {"stage": "established", "project": "project", "section": "entries"}[job.task]
+    return Wrote(job, drafting.piece(task.record, job, Written({name: (draft,)}, MODEL)), MODEL)
+
+
+def could_not(task: Write) -> Wrote:
+    """The writer could not do it."""
+    return Wrote(task.brief.job, drafting.piece(task.record, task.brief.job, NOT_HAD))
+
+
+def write_all(subject: TurnEngine, effects: Sequence[Effect], failing: str = "") -> list[Effect]:
+    """Write what is wanted until nothing is; return all that was wanted on the way. Nothing is saved meanwhile.
+
+    `failing` is the key of a piece that cannot be had.
+    """
+    wanted, everything = of_type(effects, Write), list[Effect]()
+    while wanted:
+        task = wanted.pop(0)
+        news = subject.handle(could_not(task) if task.brief.job.key == failing else wrote(task))
+        everything += news
+        wanted += of_type(news, Write)
+    return everything
+
+
+def question_of(effects: Sequence[Effect]) -> ReviewBrief:
+    """The only question about the user's words."""
+    (ask,) = of_type(effects, AskAbout)
+    return ask.brief
+
+
+def meant(brief: ReviewBrief, intent: Intent, *sections: str) -> Reviewed:
+    """What the user meant."""
+    return Reviewed(brief, Review(intent, f"I see: {intent}.", MODEL, sections, "changed"), 1.0)
+
+
+def delivered(turn: int) -> tuple[Message, Message]:
+    """The reply of the turn is taken and written."""
+    return ReplyTaken(turn), ReplyWritten(turn, 2.0)
+
+
+def saved(subject: TurnEngine, effects: Sequence[Effect]) -> list[Effect]:
+    """The store has the newest of what was to be saved."""
+    return tell(subject, Saved(of_type(effects, Save)[-1].revision, 0.01))
