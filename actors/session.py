@@ -68,11 +68,12 @@ class Session:
     """A bound connection and the actors that serve it.
 
     `end` and `drain` may be called at any time, before `run` too; `finished` is set when everything is saved or
-    spilled and the WebSocket is closed.
+    spilled and the WebSocket is closed. `close_code` is what it ended with; None until then.
     """
 
     def __init__(self, connection: Connection, binding: Binding, services: Services, limits: SessionLimits) -> None:
         self.finished = trio.Event()
+        self.close_code: int | None = None
         self._connection = connection
         self._session_id = binding.session_id
         self._replay = binding.replay
@@ -143,6 +144,7 @@ class Session:
                 await self._connection.close(end.code, end.reason)
             self._to_agent.close()
             self._agent_mailbox.close()
+            self.close_code = end.code
             self.finished.set()
             lasted_s = round(trio.current_time() - begun, 3)
             self._log.info("session.closed", code=end.code, reason=end.reason, lasted_s=lasted_s)

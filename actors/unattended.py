@@ -1,6 +1,7 @@
 """Documents are finished though the user has gone: sessions without a connection, in the background."""
 
 import contextlib
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -24,7 +25,11 @@ MAX_AT_ONCE = 4
 
 MAX_REST_S = 3_600.0
 FORGOTTEN_S = 7_200.0
-"""A session that cannot be finished is tried again after longer and longer, so that it costs and hinders nobody."""
+"""A session that cannot be finished is tried again after longer and longer, so that it costs and hinders nobody.
+
+One that failed (a bug, or a record that the store cannot hold) is left alone until the next start: what was written of
+it is lost and would be paid for again.
+"""
 
 FINISHED = "its documents are written"
 NOT_OURS = "somebody else has it"
@@ -161,5 +166,7 @@ class Finisher:
         finally:
             self._in_work -= 1
             session.finished.set()
+            if session.close_code == CloseCode.SESSION_FAILED:
+                self._resting[session_id] = _Rest(0, math.inf)
             if self._live.get(session_id) is session:
                 del self._live[session_id]
