@@ -69,6 +69,7 @@ async def test_what_was_said_last_is_considered_and_then_it_is_over(
     evaa: Evaa, autojump_clock: MockClock, outcome: Outcome
 ) -> None:
     evaa.writer.reviews = [Review("correct", "Changed.", "fake", ("problem",), "50 instead of 40")]
+    evaa.writer.review_delay_s = 1.0
     await left_behind(evaa, complete(SESSION, said(2, "No, 50 invoices a day", outcome)))
     await trio.sleep(2 * LOOK_EVERY_S)
     written = await documents(evaa)
