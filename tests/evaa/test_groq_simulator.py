@@ -229,6 +229,15 @@ async def test_a_behaviour_waits_for_its_model(served: Served) -> None:
     assert await text_of(served, fallback) == "fallback"
 
 
+async def test_a_behaviour_waits_for_what_the_request_must_contain(served: Served) -> None:
+    served.simulator.script(
+        Behaviour(containing="Nobody says this", text="never"), Behaviour(containing="Hel", text="hi")
+    )
+    assert await text_of(served) == "hi"
+    assert await text_of(served) == "Hi there."
+    assert served.simulator.pending == 1
+
+
 async def test_a_default_that_is_tied_to_a_model_leaves_the_others_alone(served: Served) -> None:
     main, fallback = MODELS[:2]
     served.simulator.default = Behaviour(model=main, status=503)

@@ -51,13 +51,15 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     With `stamped`, `<asked>` and `<sent>` in the tokens become the machine's monotonic clock, in nanoseconds: when the
     request had arrived, and when the token leaves. So latencies can be measured from outside, across processes.
 
-    With `model`, only a request for that model takes it. Raises ValueError for a combination that makes no sense.
+    With `model`, only a request for that model takes it; with `containing`, only one with this text in a message.
+    Raises ValueError for a combination that makes no sense.
     """
 
     text: str | None = None
     chunks: tuple[str, ...] | None = None
     finish_reason: Literal["stop", "length"] = "stop"
     model: str | None = None
+    containing: str = ""
     first_token_delay_s: float = 0.0
     token_delay_s: float = 0.0
     reasoning_tokens: int = 0
@@ -87,9 +89,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if self.error_code is not None and not (faults[0] or faults[3]):
             raise ValueError("error_code needs an error status or error_event_after_tokens")
 
-    def serves(self, model: str) -> bool:
-        """Tell whether a request for `model` may take this behaviour."""
-        return self.model is None or self.model == model
+    def serves(self, request: "ChatRequest") -> bool:
+        """Tell whether the request may take this behaviour."""
+        is_contained = not self.containing or any(self.containing in message_text(it) for it in request.messages)
+        return is_contained and self.model in (None, request.model)
 
 
 class RecordedRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -145,7 +145,7 @@ class GroqSimulator(ScriptedServer[Behaviour]):
         if isinstance(schema, ProviderError):
             await self._refuse(connection, schema)
             return
-        behaviour = self._take(chat.model)
+        behaviour = self._take(chat)
         if behaviour.hang == "headers":
             await self._hang()
         if behaviour.status != 200 or behaviour.cut == "before_headers":
@@ -155,12 +155,12 @@ class GroqSimulator(ScriptedServer[Behaviour]):
         answer = self._stream if chat.stream else self._answer_whole
         await answer(connection, self._complete(chat, behaviour, schema), request.at_s)
 
-    def _take(self, model: str) -> Behaviour:
+    def _take(self, chat: ChatRequest) -> Behaviour:
         for index, behaviour in enumerate(self._script):
-            if behaviour.serves(model):
+            if behaviour.serves(chat):
                 del self._script[index]
                 return behaviour
-        return self.default if self.default.serves(model) else Behaviour()
+        return self.default if self.default.serves(chat) else Behaviour()
 
     def _complete(self, chat: ChatRequest, behaviour: Behaviour, schema: JsonSchema | None) -> Completion:
         tokens = behaviour.chunks
