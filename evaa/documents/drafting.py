@@ -6,7 +6,7 @@ Every piece is stored as soon as it is there, so that after a crash only what is
 that cannot be had is named as missing. A correction starts the same way again, for the sections that it touches.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -23,6 +23,8 @@ PROJECT = Job("project")
 UNTITLED = "Business requirements"
 UNDETERMINED = "und"
 """BCP 47's tag for a language that nobody has determined."""
+
+NOT_READ = "What was said here was too long to be read in whole; what stands in its middle is not considered."
 
 MIN_TITLE_CHARS = 20
 MAX_TITLE_CHARS = 80
@@ -180,9 +182,14 @@ def _stage_summary(record: SessionRecord, stage: Stage, result: Written | str) -
         stage.name,
         established=_numbered(f"S{order}", established.sound),
         contradictions=_numbered(f"S{order}-C", _checked(record, result, "contradictions").sound),
-        open=_numbered(f"S{order}-O", _checked(record, result, "open").sound),
+        open=_numbered(f"S{order}-O", (*_checked(record, result, "open").sound, *_not_read(result))),
         doubtful=_numbered(f"S{order}-D", established.doubtful),
     )
+
+
+def _not_read(result: Written) -> Iterator[DraftEntry]:
+    if result.cut:
+        yield DraftEntry({TEXT.key: NOT_READ}, result.cut)
 
 
 def _summary(record: SessionRecord, result: Written | str) -> Summary:
@@ -233,14 +240,14 @@ def _title(summary: Summary) -> str:
 def _with_questions(documents: Documents) -> tuple[Section, ...]:
     """The sections in their order, with what is doubtful in any of them moved among the open questions."""
     kind = BY_KEY["openQuestions"]
-    doubts = [
-        question_about(BY_KEY[key], DraftEntry(entry.fields, entry.source_turns))
-        for key, section in documents.sections.items()
-        for entry in section.doubtful
-    ]
+    doubts: dict[str, DraftEntry] = {}  # what is claimed in two sections is asked once
+    for it in SECTIONS:
+        for entry in documents.sections[it.key].doubtful:
+            doubt = question_about(it, DraftEntry(entry.fields, entry.source_turns))
+            doubts.setdefault(_question(doubt.fields), doubt)
     questions = documents.sections[kind.key]
     known = {_question(entry.fields) for entry in questions.entries}
-    fresh = [doubt for doubt in doubts if _question(doubt.fields) not in known]
+    fresh = [doubt for question, doubt in doubts.items() if question not in known]
     used = [entry.entry_id for brd in documents.versions for entry in brd.section(kind.key).entries]
     ids = identity.assign(kind.prefix, fresh, (), [*used, *_ids(questions.entries)])
     extended = _replace(questions, entries=(*questions.entries, *entries_of(fresh, ids)), doubtful=())

@@ -75,7 +75,7 @@ class GroqWriter:
         message = writing_prompt.job_message(brief, self._max_chars)
         role: Role = "requirements" if job.task == "section" else "summary"
         filled, usage = await self._ask(role, form, message, brief.session_id, task=job.task, key=job.key)
-        return Written(drafts_of(filled), self.name, usage)
+        return Written(drafts_of(filled), self.name, usage, message.cut)
 
     async def review(self, brief: ReviewBrief) -> Review:
         """See `DocumentWriter.review`."""

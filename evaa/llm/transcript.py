@@ -5,7 +5,7 @@ can begin a line, end the transcript or pass for another turn.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -19,10 +19,15 @@ LEAST_ANSWER_CHARS = 200
 
 
 class Transcript(msgspec.Struct, frozen=True):
-    """The lines. `shortened`: not all that the user said is in them, and marks tell where."""
+    """The lines. `cut` are the turns of which not all that the user said is in them; marks tell where."""
 
     lines: tuple[str, ...]
-    shortened: bool = False
+    cut: tuple[int, ...] = ()
+
+    @property
+    def shortened(self) -> bool:
+        """Whether not all that the user said is there."""
+        return bool(self.cut)
 
 
 class _Exchange(msgspec.Struct, frozen=True):
@@ -31,22 +36,39 @@ class _Exchange(msgspec.Struct, frozen=True):
     asked: str
 
 
-def transcript(interview: Interview, max_chars: int) -> Transcript:
+def transcript(interview: Interview, max_chars: int, *, whole: Collection[int] = ()) -> Transcript:
     """Return the interview in about `max_chars` characters.
 
     Where that is too little, the interviewer's questions are shortened first, then left out; then the longest answers
-    lose their middle, and then the middle turns are left out.
+    lose their middle, those of the turns in `whole` last; and then the middle turns are left out.
     """
     exchanges = tuple(_exchanges(interview))
     for question_chars in (max_chars, QUESTION_CHARS, 0):
-        lines = _lines(exchanges, question_chars, max_chars)
+        lines = tuple(_line(each, question_chars, max_chars) for each in exchanges)
         if _size(lines) <= max_chars:
             return Transcript(lines)
-    answer_chars = max_chars
-    while _size(lines) > max_chars and answer_chars > LEAST_ANSWER_CHARS:
-        answer_chars = max(answer_chars * 3 // 4, LEAST_ANSWER_CHARS)
-        lines = _lines(exchanges, 0, answer_chars)
-    return Transcript(lines if _size(lines) <= max_chars else _without_middle(lines, max_chars), shortened=True)
+    for rest_chars, whole_chars in _ever_less(max_chars):
+        rooms = [whole_chars if each.turn.turn in whole else rest_chars for each in exchanges]
+        lines = tuple(_line(each, 0, room) for each, room in zip(exchanges, rooms, strict=True))
+        if _size(lines) <= max_chars:
+            break
+    cut = [each.turn.turn for each, room in zip(exchanges, rooms, strict=True) if len(each.turn.text) > room]
+    if _size(lines) <= max_chars:
+        return Transcript(lines, tuple(cut))
+    lines, left_out = _without_middle(lines, max_chars)
+    return Transcript(lines, tuple(sorted({*cut, *(each.turn.turn for each in exchanges[left_out])})))
+
+
+def _ever_less(max_chars: int) -> Iterator[tuple[int, int]]:
+    """How long the answers may be: those that may be cut first, and the others."""
+    yield from ((chars, max_chars) for chars in _steps_down(max_chars))
+    yield from ((LEAST_ANSWER_CHARS, chars) for chars in _steps_down(max_chars))
+
+
+def _steps_down(chars: int) -> Iterator[int]:
+    while chars > LEAST_ANSWER_CHARS:
+        chars = max(chars * 3 // 4, LEAST_ANSWER_CHARS)
+        yield chars
 
 
 def last_reply(turns: Sequence[TurnRecord]) -> str:
@@ -65,10 +87,6 @@ def _exchanges(interview: Interview) -> Iterator[_Exchange]:
     for turn in interview.turns:
         yield _Exchange(turn, names.get(turn.stage_id, ""), asked)
         asked = turn.reply
-
-
-def _lines(exchanges: Sequence[_Exchange], question_chars: int, answer_chars: int) -> tuple[str, ...]:
-    return tuple(_line(each, question_chars, answer_chars) for each in exchanges)
 
 
 def _line(exchange: _Exchange, question_chars: int, answer_chars: int) -> str:
@@ -90,11 +108,13 @@ def _without_its_middle(text: str, chars: int) -> str:
     return f"{text[:half]} [... {len(text) - 2 * half} characters left out ...] {text[-half:]}"
 
 
-def _without_middle(lines: Sequence[str], max_chars: int) -> tuple[str, ...]:
+def _without_middle(lines: Sequence[str], max_chars: int) -> tuple[tuple[str, ...], slice]:
+    """The first and the last lines, and which are left out between them."""
     head = _fitting(lines, max_chars // 2)
     tail = tuple(reversed(_fitting(lines[: len(head) : -1], max_chars // 2)))
-    mark = json_line({"left_out": f"{len(lines) - len(head) - len(tail)} turns"})
-    return (*head, mark, *tail)
+    left_out = slice(len(head), len(lines) - len(tail))
+    mark = json_line({"left_out": f"{left_out.stop - left_out.start} turns"})
+    return (*head, mark, *tail), left_out
 
 
 def _fitting(lines: Sequence[str], max_chars: int) -> tuple[str, ...]:

@@ -25,10 +25,11 @@ VALUE_CHARS = (400, 160, 60, 20)
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What the model is told. `shortened`: not all that was said is in it."""
+    """What the model is told. `shortened`: not all that was said is in it; `cut` are the job's own turns among that."""
 
     text: str
     shortened: bool = False
+    cut: tuple[int, ...] = ()
 
 
 @cache
@@ -43,13 +44,17 @@ def _read(name: str) -> str:
 
 
 def job_message(brief: WritingBrief, max_chars: int) -> Message:
-    """What is asked for a job; the transcript has about `max_chars` characters at most."""
-    said = transcript(brief.interview, max_chars)
+    """What is asked for a job; the transcript has about `max_chars` characters at most.
+
+    The turns of a stage that is summarised come into it whole, as far as they fit.
+    """
+    own = _turns_of(brief.interview, brief.job.key) if brief.job.task == "stage" else ()
+    said = transcript(brief.interview, max_chars, whole=own)
     lines = ["[transcript]", *said.lines]
     if brief.summary is not None:
         lines += ["[summary]", *_summary(brief.summary)]
     lines += ["[task]", *_task(brief), f"Language: {brief.language or 'the one that the user speaks'}"]
-    return Message("\n".join(lines), said.shortened)
+    return Message("\n".join(lines), said.shortened, tuple(turn for turn in own if turn in said.cut))
 
 
 def review_message(brief: ReviewBrief, max_chars: int) -> Message:
@@ -82,13 +87,17 @@ def _task(brief: WritingBrief) -> Iterator[str]:
 
 def _stage_task(interview: Interview, stage_id: str) -> Iterator[str]:
     stage = next(stage for stage in interview.stages if stage.stage_id == stage_id)
-    turns = [turn.turn for turn in interview.turns if turn.stage_id == stage_id]
+    turns = _turns_of(interview, stage_id)
     yield f'Summarise one stage of the interview: "{_one_line(stage.name)}". Its goal: {_one_line(stage.goal)}'
     yield f"It was talked about in these turns: {', '.join(map(str, turns)) or 'none'}."
     yield "Look for it in the other turns, too; leave out what belongs to other stages."
     yield "- established: what is known, one fact an entry."
     yield "- contradictions: where turns contradict each other on it, never settled; both turns, both sides."
     yield "- open: what the goal needs and nobody said, or what the user does not know; as a question."
+
+
+def _turns_of(interview: Interview, stage_id: str) -> tuple[int, ...]:
+    return tuple(turn.turn for turn in interview.turns if turn.stage_id == stage_id)
 
 
 def _section_task(brief: WritingBrief) -> Iterator[str]:

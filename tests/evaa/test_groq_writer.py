@@ -192,6 +192,14 @@ async def test_a_long_interview_is_shortened_and_the_log_says_so(real: Real) -> 
     assert "x" * 9_000 in real.told
 
 
+async def test_which_turns_of_its_stage_it_could_not_read_in_whole(real: Real) -> None:
+    held = interview(turn(1, "word " * 1_000), turn(2, "word " * 1_000, TRIGGER), turn(3, "Short.", TRIGGER))
+    writer = real.writer(max_transcript_chars=4_000)
+    assert (await writer.write(brief("stage", TRIGGER, interview=held))).cut == (2,)
+    assert (await writer.write(brief(interview=held))).cut == ()
+    assert (await real.writer().write(brief("stage", TRIGGER, interview=held))).cut == ()
+
+
 # --- what comes of it ---------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaa.llm.transcript import transcript
+from evaa.llm.transcript import Transcript, transcript
 from protocols.records import Interview
 from tests.evaa.writing_helpers import TRIGGER, interview, turn
 
@@ -14,7 +14,11 @@ ROOM = 60_000
 
 
 def read(held: Interview, max_chars: int = ROOM) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(line, type=dict[str, Any]) for line in transcript(held, max_chars).lines]
+    return read_lines(transcript(held, max_chars))
+
+
+def read_lines(shown: Transcript) -> list[dict[str, Any]]:
+    return [msgspec.json.decode(line, type=dict[str, Any]) for line in shown.lines]
 
 
 def test_a_line_a_turn_with_the_question_that_it_answers() -> None:
@@ -80,6 +84,25 @@ def test_the_longest_answers_lose_their_middle_visibly() -> None:
     assert cut.endswith(" end")
     assert "characters left out ...]" in cut
     assert transcript(held, 4_000).shortened
+
+
+def test_what_is_wanted_whole_is_cut_last() -> None:
+    held = interview(*(turn(number, f"{number} " + "x" * 3_000) for number in (1, 2, 3)))
+    shown = transcript(held, 5_000, whole={2})
+    assert [len(line["said"]) >= 3_000 for line in read_lines(shown)] == [False, True, False]
+    assert shown.cut == (1, 3)
+    shown = transcript(held, 2_500, whole={2})
+    assert shown.cut == (1, 2, 3)
+    lengths = [len(line["said"]) for line in read_lines(shown)]
+    assert lengths[1] > 2 * lengths[0]
+    assert sum(len(line) + 1 for line in shown.lines) <= 2_500
+
+
+def test_turns_that_are_left_out_count_as_cut() -> None:
+    held = interview(*(turn(number, "Something short.") for number in range(1, 1_001)))
+    shown = transcript(held, 4_000)
+    kept = {line["turn"] for line in read_lines(shown) if "turn" in line}
+    assert set(shown.cut) == set(range(1, 1_001)) - kept
 
 
 def test_of_very_many_turns_the_middle_ones_are_left_out_and_counted() -> None:
