@@ -53,11 +53,15 @@ class StageSummary(Record, frozen=True):
 
 
 class Summary(Record, frozen=True):
-    """The interview in short: the project in a paragraph, then each stage. `up_to_turn` is the last turn read."""
+    """The interview in short: the project in a paragraph, then each stage. `up_to_turn` is the last turn read.
+
+    `language` is the BCP 47 tag of the language that the user speaks; empty if nobody could tell.
+    """
 
     project: Entry
     stages: tuple[StageSummary, ...]
     up_to_turn: int
+    language: str = ""
 
 
 Piece = StageSummary | Summary | Section

@@ -51,13 +51,15 @@ class DraftEntry(msgspec.Struct, frozen=True):
 class Written(msgspec.Struct, frozen=True):
     """What a job came to: its lists of statements by their names, who wrote it, and what that cost.
 
-    `cut` are turns of the stage that is summarised of which the writer could not read all.
+    `cut` are turns of the stage that is summarised of which the writer could not read all. `language` comes with the
+    project: the BCP 47 tag of the language that the user speaks, as far as the writer can tell.
     """
 
     lists: dict[str, tuple[DraftEntry, ...]]
     model: str
     usage: Usage = Usage()
     cut: tuple[int, ...] = ()
+    language: str = ""
 
 
 class ReviewBrief(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ Every piece is stored as soon as it is there, so that after a crash only what is
 that cannot be had is named as missing. A correction starts the same way again, for the sections that it touches.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
@@ -23,6 +24,8 @@ PROJECT = Job("project")
 UNTITLED = "Business requirements"
 UNDETERMINED = "und"
 """BCP 47's tag for a language that nobody has determined."""
+
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 
 NOT_READ = "What was said here was too long to be read in whole; what stands in its middle is not considered."
 
@@ -64,7 +67,7 @@ def brief(record: SessionRecord, job: Job, *, language: str) -> WritingBrief:
     return WritingBrief(
         job=job,
         session_id=record.session_id,
-        language=language,
+        language=language or (documents.summary.language if documents.summary is not None else ""),
         interview=record.interview,
         summary=documents.summary,
         previous=newest.section(job.key) if newest is not None and job.task == "section" else None,
@@ -112,7 +115,7 @@ def finished(record: SessionRecord, *, now_ms: int, language: str) -> Documents 
         version=len(documents.versions) + 1,
         session_id=record.session_id,
         title=_title(documents.summary),
-        language=language or UNDETERMINED,
+        language=language or documents.summary.language or UNDETERMINED,
         created_at_ms=now_ms,
         up_to_turn=documents.up_to_turn,
         sections=_with_questions(documents),
@@ -196,12 +199,14 @@ def _summary(record: SessionRecord, result: Written | str) -> Summary:
     documents = record.documents or begin(record)
     stages = tuple(documents.stages[stage.stage_id] for stage in record.interview.stages)
     project: tuple[Entry, ...] = ()
+    language = ""
     if not isinstance(result, str):
+        language = result.language if _LANGUAGE_TAG.fullmatch(result.language) else ""
         checked = _checked(record, result, "project")
         # A paragraph is a retelling: where it says more than was said, it says so as a conclusion.
         doubtful = tuple(_replace(draft, status="inferred") for draft in checked.doubtful)
         project = _numbered("P", (*checked.sound, *doubtful)[:1])
-    return Summary(project[0] if project else Entry("P-1", {TEXT.key: ""}), stages, documents.up_to_turn)
+    return Summary(project[0] if project else Entry("P-1", {TEXT.key: ""}), stages, documents.up_to_turn, language)
 
 
 def _section(record: SessionRecord, key: str, result: Written | str) -> Section:

@@ -24,7 +24,7 @@ from pydantic_ai.usage import RequestUsage
 from evaa.asyncio_bridge import AsyncioCallCancelled, Bridge
 from evaa.llm import writing_prompt
 from evaa.llm.groq_failures import failure_of
-from evaa.llm.writing_forms import Form, ReviewForm, drafts_of, form_of
+from evaa.llm.writing_forms import Form, ReviewForm, drafts_of, form_of, language_of
 from evaa.llm.writing_prompt import Message, Role
 from protocols.ports import Usage
 from protocols.writing import Review, ReviewBrief, WriterFailed, WritingBrief, Written
@@ -75,7 +75,7 @@ class GroqWriter:
         message = writing_prompt.job_message(brief, self._max_chars)
         role: Role = "requirements" if job.task == "section" else "summary"
         filled, usage = await self._ask(role, form, message, brief.session_id, task=job.task, key=job.key)
-        return Written(drafts_of(filled), self.name, usage, message.cut)
+        return Written(drafts_of(filled), self.name, usage, message.cut, language_of(filled))
 
     async def review(self, brief: ReviewBrief) -> Review:
         """See `DocumentWriter.review`."""

@@ -15,6 +15,9 @@ from protocols.writing import DraftEntry, Intent, Task
 
 Form = type[pydantic.BaseModel]
 
+LANGUAGE = "language"
+"""What is asked of the project besides its list."""
+
 LISTS: dict[Task, tuple[str, ...]] = {
     "stage": ("established", "contradictions", "open"),
     "project": ("project",),
@@ -42,13 +45,21 @@ def form_of(task: Task, key: str, *, revises: bool) -> Form:
     columns = BY_KEY[key].columns if task == "section" else (TEXT,)
     entry = _entry_form(columns, revises=revises)
     lists: dict[str, Any] = dict.fromkeys(LISTS[task], (list[entry], ...))  # type: ignore[valid-type]
+    if task == "project":
+        lists[LANGUAGE] = (str, Field(description="the BCP 47 tag of the language that the user speaks, such as en"))
     name = key if task == "section" else task
     return create_model(name, __config__=_STRICT, **lists)
 
 
 def drafts_of(filled: pydantic.BaseModel) -> dict[str, tuple[DraftEntry, ...]]:
     """Return what a filled form says, list by list."""
-    return {name: tuple(map(_draft, entries)) for name, entries in filled.model_dump().items()}
+    lists = filled.model_dump(exclude={LANGUAGE})
+    return {name: tuple(map(_draft, entries)) for name, entries in lists.items()}
+
+
+def language_of(filled: pydantic.BaseModel) -> str:
+    """Return the language that a filled form names, or nothing."""
+    return str(getattr(filled, LANGUAGE, ""))
 
 
 def _entry_form(columns: tuple[Column, ...], *, revises: bool) -> Form:

@@ -192,6 +192,11 @@ async def test_a_long_interview_is_shortened_and_the_log_says_so(real: Real) -> 
     assert "x" * 9_000 in real.told
 
 
+async def test_the_project_names_its_language(real: Real) -> None:
+    assert (await real.writer().write(brief("project"))).language == "en"
+    assert (await real.writer().write(brief())).language == ""
+
+
 async def test_which_turns_of_its_stage_it_could_not_read_in_whole(real: Real) -> None:
     held = interview(turn(1, "word " * 1_000), turn(2, "word " * 1_000, TRIGGER), turn(3, "Short.", TRIGGER))
     writer = real.writer(max_transcript_chars=4_000)

@@ -15,6 +15,9 @@ from evaa.simulators.groq.interviewer import message_text
 from evaa.simulators.groq.structured import Node
 
 MAX_ENTRIES = 3
+LANGUAGE = "en"
+"""It cannot tell, so it says what is likely."""
+
 SENTENCE_CHARS = 300
 MIN_WORD = 4
 
@@ -70,7 +73,7 @@ def _lists(schema: Node, parts: dict[str, list[str]]) -> Json:
     for name, part in list(schema.properties.items())[:1]:
         if part.items is not None and "fields" in part.items.properties:
             filled[name] = _entries(part.items, parts, is_project=name == "project")
-    return filled
+    return filled | ({"language": LANGUAGE} if "language" in schema.properties else {})
 
 
 def _entries(schema: Node, parts: dict[str, list[str]], *, is_project: bool) -> list[Json]:

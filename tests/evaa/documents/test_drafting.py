@@ -136,6 +136,17 @@ def test_a_version_says_what_it_is() -> None:
     assert [it.key for it in brd.sections] == [kind.key for kind in SECTIONS]
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"), [("de-AT", "de-AT"), ("", "und"), ("German, I think", "und"), ("x" * 99, "und")]
+)
+def test_it_is_in_the_language_that_the_summary_names(told: str, kept: str) -> None:
+    record = session(summarised())
+    summary = drafting.piece(record, PROJECT, Written({"project": (claim(SAID, 1),)}, "model", language=told))
+    assert brd_of(whole(drafting.with_piece(summarised(), summary, "model"))).language == kept
+    record = session(drafting.with_piece(summarised(), summary, "model"))
+    assert drafting.brief(record, Job("section", "risks"), language="").language == ("" if kept == "und" else kept)
+
+
 def test_without_a_project_it_is_called_what_it_is() -> None:
     assert brd_of(whole(summarised(""))).title == UNTITLED
 
