@@ -4,8 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
-from evaa.documents.catalogue import SECTIONS, TEXT, SectionKind
+import msgspec
+
+from evaa.documents.catalogue import SECTIONS, TEXT, Column, SectionKind
 from evaa.documents.formats.outline import (
     Document,
     Facts,
@@ -34,6 +37,8 @@ MEANINGS: dict[EntryStatus, str] = {
 }
 _NOTHING_SAID = "Nothing was said about this."
 _NOTHING_OPEN = "No question is open."
+_CUT_OFF = "…"
+_MAX_HEADLINE_CHARS = 240
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
@@ -101,7 +106,7 @@ def _to_settle(brd: Brd, summary: Summary) -> Facts:
     return Facts((
         ("Open questions", f"{questions}, in section {number}" if questions else "none"),
         ("Contradictions", f"{contradictions}, in the summary of the interview" if contradictions else "none"),
-        ("Inferred", f"{inferred} statements, marked as such" if inferred else "none"),
+        ("Inferred", f"{inferred} statement{'s' * (inferred > 1)}, marked as such" if inferred else "none"),
     ))  # fmt: skip
 
 
@@ -120,7 +125,8 @@ def _legend(brd: Brd) -> Legend:
 
 
 def _statements(brd: Brd) -> list[Entry]:
-    return [entry for kind in SECTIONS for entry in brd.section(kind.key).entries]
+    """What is said of the project: questions say nothing."""
+    return [entry for kind in SECTIONS if kind.key != QUESTIONS_KEY for entry in brd.section(kind.key).entries]
 
 
 # --- summary ------------------------------------------------------------------------------------------------------
@@ -163,26 +169,62 @@ def _sections(brd: Brd) -> Iterable[Part]:
 
 def _blocks(kind: SectionKind, section: Section) -> tuple[Note | Statements, ...]:
     is_open = kind.key == QUESTIONS_KEY
-    notes = (_absence(section.missing, _NOTHING_OPEN if is_open else _NOTHING_SAID),)
-    labels = tuple(column.label for column in kind.columns)
-    keys = [column.key for column in kind.columns]
-    rows = tuple(_statement(entry, keys) for entry in section.entries)
-    found = (Statements(kind.layout, labels, rows, is_open=is_open),) if rows else ()
-    return (*(notes if section.missing or not rows else ()), *found)
+    if not section.entries:
+        return (_absence(section.missing, _NOTHING_OPEN if is_open else _NOTHING_SAID),)
+    said = _said(kind, section)
+    unsaid = [column.label for column in kind.columns if column not in said]
+    make = _card if kind.layout == "cards" else _row
+    rows = tuple(make(entry, said) for entry in section.entries)
+    labels = tuple(column.label for column in said)
+    return (
+        *((_absence(section.missing),) if section.missing else ()),
+        Statements(kind.layout, labels, rows, is_open=is_open),
+        *((_silence(unsaid),) if unsaid else ()),
+    )
+
+
+def _said(kind: SectionKind, section: Section) -> list[Column]:
+    """The columns that some entry fills in, and the headline."""
+    first, *others = kind.columns
+    return [first, *(it for it in others if any(shown(entry.fields.get(it.key, "")) for entry in section.entries))]
+
+
+def _silence(labels: Iterable[str]) -> Note:
+    """The columns that are left out, since nobody fills them in, once for the whole section."""
+    return Note(f"Nothing was said about: {', '.join(label[:1].lower() + label[1:] for label in labels)}.")
 
 
 def _absence(reason: str, otherwise: str = _NOTHING_SAID) -> Note:
     return Note(f"Missing: {line(reason) or 'no reason is known.'}", is_missing=True) if reason else Note(otherwise)
 
 
-def _texts(layout: str, entries: Sequence[Entry], *, is_open: bool = False) -> Statements:
-    rows = tuple(_statement(entry, [TEXT.key]) for entry in entries)
-    return Statements("prose" if layout == "prose" else "list", (TEXT.label,), rows, is_open=is_open)
+def _texts(layout: Literal["prose", "list"], entries: Sequence[Entry], *, is_open: bool = False) -> Statements:
+    return Statements(layout, (TEXT.label,), tuple(_row(entry, [TEXT]) for entry in entries), is_open=is_open)
 
 
-def _statement(entry: Entry, keys: Sequence[str]) -> Statement:
-    texts = tuple(shown(entry.fields.get(key, "")) for key in keys)
+def _row(entry: Entry, columns: Iterable[Column]) -> Statement:
+    texts = tuple(shown(entry.fields.get(column.key, "")) for column in columns)
     return Statement(line(entry.entry_id), entry.status, entry.source_turns, texts)
+
+
+def _card(entry: Entry, columns: Sequence[Column]) -> Statement:
+    """A statement with the details that it has. One that only says the headline again is left out."""
+    row = _row(entry, columns)
+    headline = _headline(*row.texts)
+    pairs = zip(columns[1:], row.texts[1:], strict=True)
+    details = tuple((it.label, text) for it, text in pairs if text and _bare(text) != _bare(headline))
+    return msgspec.structs.replace(row, texts=(headline,), details=details)
+
+
+def _headline(title: str, *details: str) -> str:
+    """The title; where it is the beginning of a detail, cut off, the whole of that if it is not too long."""
+    start = title.removesuffix(_CUT_OFF).rstrip()
+    whole = [it for it in details if it.startswith(start) and len(it) <= _MAX_HEADLINE_CHARS]
+    return whole[0] if start and title.endswith(_CUT_OFF) and whole else title
+
+
+def _bare(text: str) -> str:
+    return text.rstrip(" .").casefold()
 
 
 # --- appendix -----------------------------------------------------------------------------------------------------
@@ -194,5 +236,6 @@ def _quotes(brd: Brd, summary: Summary, turns: Sequence[TurnRecord]) -> tuple[Qu
         for stage in summary.stages
         for entry in (*stage.established, *stage.contradictions, *stage.open, *stage.doubtful)
     ]
-    cited = {turn for entry in (summary.project, *of_stages, *_statements(brd)) for turn in entry.source_turns}
+    of_sections = [entry for kind in SECTIONS for entry in brd.section(kind.key).entries]
+    cited = {turn for entry in (summary.project, *of_stages, *of_sections) for turn in entry.source_turns}
     return tuple(Quote(turn.turn, shown(turn.text)) for turn in turns if turn.turn in cited)

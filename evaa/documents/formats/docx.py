@@ -152,10 +152,10 @@ def _elements(block: Block) -> Iterable[Element]:
             return _statements(block)
         case Statements("prose", _, rows):
             return (_statement("Normal", row) for row in rows)
-        case Statements("list", labels, rows) if len(labels) == 1:
+        case Statements("list", _, rows):
             return (_statement("List Bullet", row) for row in rows)
-        case Statements(_, labels, rows):
-            return (element for row in rows for element in _card(row, labels))
+        case Statements(rows=rows):
+            return (element for row in rows for element in _card(row))
 
 
 def _statement(style: str, row: Statement) -> Element:
@@ -169,9 +169,9 @@ def _statements(block: Statements) -> Iterable[Element]:
     return _table([_NAME_CM, *widths_cm], rows, ("ID", *block.labels))
 
 
-def _card(row: Statement, labels: Sequence[str]) -> Iterable[Element]:
+def _card(row: Statement) -> Iterable[Element]:
     """A table a statement, kept on one page with its heading as far as it fits."""
-    more = list(zip(labels[1:], row.texts[1:], strict=True))
+    more = row.details
     headline = xml.written("Table heading", row.texts[0] or ABSENT, keep_next=bool(more))
     name = _name(row, _LABEL_CM, SHADE, keep_next=bool(more))
     head = xml.row(name, xml.cell(TEXT_WIDTH_CM - _LABEL_CM, headline, fill=SHADE))

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
+from itertools import starmap
 
 from evaa.documents.formats.outline import (
     Block,
@@ -116,17 +117,15 @@ class _Page:
                 return ('<div class="open">', *table, "</div>") if block.is_open else table
             case Statements("prose", _, rows):
                 return (f"<p{_name(row)} {_TEXT}>{_text(row.texts[0])} {self._mark(row)}</p>" for row in rows)
-            case Statements(_, labels, rows):
-                points = (self._point(row, labels) for row in rows)
-                return (f'<ul class="{block.layout}{" open" * block.is_open}">', *points, "</ul>")
+            case Statements(layout, _, rows):
+                return (f'<ul class="{layout}{" open" * block.is_open}">', *map(self._point, rows), "</ul>")
 
     def _row(self, row: Statement, labels: Sequence[str]) -> str:
         first = f'<th scope="row" class="name"{_name(row)}>{_text(row.entry_id)}{self._basis(row)}</th>'
         return first + "".join(map(_cell, labels, row.texts))
 
-    def _point(self, row: Statement, labels: Sequence[str]) -> str:
-        more = "".join(map(_fact, labels[1:], row.texts[1:]))
-        details = f"<dl>{more}</dl>" if more else ""
+    def _point(self, row: Statement) -> str:
+        details = f"<dl>{''.join(starmap(_fact, row.details))}</dl>" if row.details else ""
         return f"<li{_name(row)}><p {_TEXT}>{_text(row.texts[0])} {self._mark(row)}</p>{details}</li>"
 
     def _mark(self, row: Statement) -> str:

@@ -79,15 +79,15 @@ def _block(block: Block) -> Iterable[str]:
             return (f"- **Turn {quote.turn}:** {_lines(quote.text, '  ')}" for quote in rows)
         case Statements("table", labels, rows):
             return _table(("ID", *labels, "Basis"), map(_cells, rows))
-        case Statements("prose", labels, rows):
+        case Statements("prose", _, rows):
             return ("\n\n".join(f"{_lines(row.texts[0])} ({_inline(row.entry_id)}, {_basis(row)})" for row in rows),)
-        case Statements(_, labels, rows):
-            return (text for row in rows for text in _point(row, labels))
+        case Statements(rows=rows):
+            return (text for row in rows for text in _point(row))
 
 
-def _point(row: Statement, labels: Sequence[str]) -> Iterator[str]:
+def _point(row: Statement) -> Iterator[str]:
     yield f"- **{_inline(row.entry_id)}** {_lines(row.texts[0], '  ')} ({_basis(row)})"
-    for label, text in zip(labels[1:], row.texts[1:], strict=True):
+    for label, text in row.details:
         yield f"  - {_inline(label)}: {_lines(text, '    ')}"
 
 

@@ -12,12 +12,16 @@ from protocols.documents import EntryStatus
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """One statement: its texts by the labels of its block, the first of them its headline, and what it rests on."""
+    """One statement: its texts by the labels of its block, the first of them its headline, and what it rests on.
+
+    A card has its headline only, and the `details` that it has, each with its label.
+    """
 
     entry_id: str
     status: EntryStatus
     turns: tuple[int, ...]
     texts: tuple[str, ...]
+    details: tuple[tuple[str, str], ...] = ()
 
     @property
     def sources(self) -> str:

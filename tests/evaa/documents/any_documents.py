@@ -1,4 +1,7 @@
-"""Documents of any text, and their tame twins: the same documents with nothing but `x` wherever a text was."""
+"""Documents of any text, and their tame twins: the same documents with nothing but `x` wherever a text was.
+
+Within an entry what says the same says the same in the twin, and what does not does not.
+"""
 
 from collections.abc import Sequence
 
@@ -115,5 +118,9 @@ def _tame_entries(found: Sequence[Entry]) -> tuple[Entry, ...]:
 
 
 def _tame_entry(entry: Entry) -> Entry:
-    fields = {key: tame(text) for key, text in entry.fields.items()}
+    numbers: dict[str, int] = {}
+    fields = {
+        key: tame(text) * (1 + numbers.setdefault(shown(text).rstrip(" .").casefold(), len(numbers)))
+        for key, text in entry.fields.items()
+    }
     return Entry(tame(entry.entry_id), fields, entry.source_turns, entry.status)

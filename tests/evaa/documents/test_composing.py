@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import msgspec
+import pytest
 
 from evaa.documents.catalogue import BY_KEY, SECTIONS, TEXT
 from evaa.documents.formats.composing import compose
@@ -57,8 +58,10 @@ def test_what_has_to_be_settled_is_counted() -> None:
     assert facts(front("To be settled")) == {
         "Open questions": "5, in section 18",
         "Contradictions": "2, in the summary of the interview",
-        "Inferred": "12 statements, marked as such",
+        "Inferred": "9 statements, marked as such",
     }
+    one = msgspec.structs.replace(EMPTY, sections=(Section("scopeIn", (Entry("IN-1", {"text": "a"}),)),))
+    assert facts(front("To be settled", one))["Inferred"] == "1 statement, marked as such"
     nothing = compose(EMPTY, NOTHING).front[1]
     assert set(facts(nothing).values()) == {"none"}
 
@@ -68,8 +71,22 @@ def test_how_much_is_stated_inferred_and_confirmed_is_told() -> None:
     assert part is not None
     assert isinstance(part.blocks[0], Legend)
     assert [(row.status, row.amount) for row in part.blocks[0].rows] == [
-        ("stated", "70 of 82"), ("inferred", "12 of 82"), ("confirmed", "0 of 82"),
+        ("stated", "68 of 77"), ("inferred", "9 of 77"), ("confirmed", "0 of 77"),
     ]  # fmt: skip
+
+
+def test_a_question_is_no_statement() -> None:
+    questions = (Section("openQuestions", (Entry("OQ-1", {"question": "Why?"}), Entry("OQ-2", {"question": "Who?"}))),)
+    brd = msgspec.structs.replace(EMPTY, sections=questions)
+    assert facts(front("To be settled", brd)) == {
+        "Open questions": "2, in section 18",
+        "Contradictions": "2, in the summary of the interview",
+        "Inferred": "none",
+    }
+    legend = front("How sure each statement is", brd)
+    assert legend is not None
+    assert isinstance(legend.blocks[0], Legend)
+    assert {row.amount for row in legend.blocks[0].rows} == {"0 of 0"}
 
 
 def test_what_is_missing_is_named_with_its_reason_and_only_then() -> None:
@@ -144,14 +161,76 @@ def test_what_is_not_borne_out_is_not_shown_as_stated() -> None:
     assert doubtful.status == "inferred"
 
 
+def only(key: str, *entries: Entry) -> tuple[Note | Statements, ...]:
+    """What is shown of a section that has these entries."""
+    blocks = section(key, msgspec.structs.replace(EMPTY, sections=(Section(key, entries),))).blocks
+    return tuple(block for block in blocks if isinstance(block, Note | Statements))
+
+
+def cards(key: str, *entries: Entry) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    """The headlines and details of a section's cards."""
+    block = only(key, *entries)[0]
+    assert isinstance(block, Statements)
+    return [(*row.texts, row.details) for row in block.rows]
+
+
 def test_columns_are_those_of_the_catalogue_whatever_an_entry_holds() -> None:
     odd = Entry("OBJ-1", {"target": "5", "unheard": "of"})
-    brd = msgspec.structs.replace(EMPTY, sections=(Section("objectives", (odd,)), Section("unheard", (odd,))))
-    (row,) = statements(section("objectives", brd))
-    assert row.texts == ("", "", "5")
-    (block,) = section("objectives", brd).blocks
+    full = Entry("OBJ-2", {"baseline": "3"})
+    (block,) = only("objectives", odd, full)
     assert isinstance(block, Statements)
     assert block.labels == tuple(column.label for column in BY_KEY["objectives"].columns)
+    assert [row.texts for row in block.rows] == [("", "", "5"), ("", "3", "")]
+
+
+def test_a_column_that_nobody_fills_in_is_left_out_and_named_once() -> None:
+    entries = (Entry("IT-1", {"system": "A", "limits": "x"}), Entry("IT-2", {"system": "B", "owner": " \u202e\n"}))
+    block, note = only("integrations", *entries)
+    assert isinstance(block, Statements)
+    assert block.labels == ("System", "Limits")
+    assert [row.texts for row in block.rows] == [("A", "x"), ("B", "")]
+    assert note == Note("Nothing was said about: purpose, owner, authentication.")
+
+
+def test_the_headline_of_a_table_stays_even_if_it_is_empty() -> None:
+    block, note = only("nonFunctional", Entry("NFR-1", {}))
+    assert isinstance(block, Statements)
+    assert (block.labels, block.rows[0].texts) == (("Quality",), ("",))
+    assert note == Note("Nothing was said about: requirement.")
+
+
+def test_a_card_has_the_details_that_were_said_and_no_others() -> None:
+    first = Entry("FR-1", {"title": "Read", "then": "It is read", "when": "\t"})
+    second = Entry("FR-2", {"title": "Stop", "when": "Twice"})
+    assert cards("requirements", first, second) == [
+        ("Read", (("Then", "It is read"),)),
+        ("Stop", (("When", "Twice"),)),
+    ]
+    assert only("requirements", first, second)[1:] == (Note("Nothing was said about: priority, given."),)
+
+
+def test_a_card_does_not_say_its_headline_again() -> None:
+    twice = Entry("FR-1", {"title": "Stop it", "given": "A", "then": "stop it."})
+    assert cards("requirements", twice) == [("Stop it", (("Given", "A"),))]
+    assert only("requirements", twice)[1:] == (Note("Nothing was said about: priority, when."),)
+
+
+@pytest.mark.parametrize(
+    ("title", "then", "headline", "details"),
+    [
+        ("Read the invoices and…", "Read the invoices and book them", "Read the invoices and book them", ()),
+        ("Read the …", "Read the invoices", "Read the invoices", ()),
+        ("Read…", "Read " * 100, "Read…", ("Read " * 100).strip()),
+        ("Read…", "Write", "Read…", "Write"),
+        ("…", "Write", "…", "Write"),
+        ("Read", "Read it", "Read", "Read it"),
+    ],
+)
+def test_a_headline_that_was_cut_off_is_whole_again(
+    title: str, then: str, headline: str, details: str | tuple[()]
+) -> None:
+    expected = (("Then", details),) if details else ()
+    assert cards("requirements", Entry("FR-1", {"title": title, "then": then})) == [(headline, expected)]
 
 
 def test_a_summary_without_anything_says_so() -> None:
