@@ -37,7 +37,7 @@ _AUTHOR = "EVAA"
 _MAX_PROPERTY_CHARS = 255
 _NAME_CM, _LABEL_CM = 3.0, 3.2
 _LEGEND_CM = (2.5, 12.4, 2.5)
-_CELL_PADDING_CM, _CHAR_CM = 0.4, 0.18
+_CELL_PADDING_CM, _CHAR_CM, _HEAD_CHAR_CM = 0.4, 0.18, 0.24
 _MAX_WORD_CHARS, _MAX_WEIGHT_CHARS = 14, 80
 _MAX_WHOLE_ROW_CHARS = 1_200
 """A longer row may be split between pages: not every program copes with one that is longer than a page."""
@@ -220,11 +220,21 @@ def _basis(row: Statement) -> list[Element]:
 
 
 def _widths(labels: Sequence[str], rows: Sequence[Sequence[str]], whole_cm: float = TEXT_WIDTH_CM) -> list[float]:
-    """Return widths for columns by what is in them: room for their longest word, and the rest by the average text."""
-    columns = list(zip(labels, *rows, strict=True))
-    words = [max(len(word) for text in column for word in text.split()) for column in columns]
-    narrowest = [_CELL_PADDING_CM + _CHAR_CM * min(longest, _MAX_WORD_CHARS) for longest in words]
-    averages = [min(sum(map(len, texts)) / len(rows), _MAX_WEIGHT_CHARS) + 1 for _, *texts in columns]
-    rest_cm = max(0.0, whole_cm - sum(narrowest))
-    widths_cm = [low + rest_cm * share / sum(averages) for low, share in zip(narrowest, averages, strict=True)]
-    return [width * whole_cm / sum(widths_cm) for width in widths_cm]
+    """Return widths for columns: room for the words of their heads; for their longest words; the rest by their texts.
+
+    A head is never broken in the middle of a word, not even where another font stands in for Calibri. A word of a text
+    is, if it is very long, or if the columns are many.
+    """
+    columns = list(zip(*rows, strict=True))
+    heads = [_CELL_PADDING_CM + _HEAD_CHAR_CM * _longest_word([label]) for label in labels]
+    words = [_CELL_PADDING_CM + _CHAR_CM * min(_longest_word(texts), _MAX_WORD_CHARS) for texts in columns]
+    wishes = [max(0.0, word - head) for word, head in zip(words, heads, strict=True)]
+    granted = min(1.0, (whole_cm - sum(heads)) / (sum(wishes) or 1.0))
+    narrowest = [head + wish * granted for head, wish in zip(heads, wishes, strict=True)]
+    averages = [min(sum(map(len, texts)) / len(texts), _MAX_WEIGHT_CHARS) + 1 for texts in columns]
+    rest_cm = whole_cm - sum(narrowest)
+    return [low + rest_cm * share / sum(averages) for low, share in zip(narrowest, averages, strict=True)]
+
+
+def _longest_word(texts: Iterable[str]) -> int:
+    return max((len(word) for text in texts for word in text.split()), default=0)

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import docx
 import msgspec
+import pytest
 from docx.document import Document as Docx
 from docx.oxml.ns import qn
 from docx.table import Table
 from docx.text.paragraph import Paragraph
 from hypothesis import given, settings
 
+from evaa.documents.catalogue import BY_KEY, SECTIONS
 from evaa.documents.formats import docx as word
 from evaa.documents.formats.composing import compose
 from evaa.documents.formats.text import shown
@@ -97,6 +99,23 @@ def test_every_column_has_its_width_and_together_they_fill_the_page() -> None:
         widths = [int(column.get(qn("w:w"))) for column in table.tblGrid.gridCol_lst]
         assert min(widths) > 700
         assert abs(sum(widths) - round(17.4 * 567)) <= len(widths)
+
+
+TABLES = [kind for kind in SECTIONS if kind.layout == "table"]
+
+
+@pytest.mark.parametrize("text", ["W" * 4_000, "word " * 800])
+@pytest.mark.parametrize("key", [kind.key for kind in TABLES])
+def test_no_head_of_a_column_breaks_in_the_middle_of_a_word(key: str, text: str) -> None:
+    """In bold letters of 9 points, even of DejaVu Sans, which is as wide as any font that may stand in for Calibri."""
+    columns = BY_KEY[key].columns
+    for wide in range(len(columns)):
+        fields = {column.key: text if place == wide else "–" for place, column in enumerate(columns)}
+        brd = msgspec.structs.replace(BRD, sections=(Section(key, (Entry("X-1", fields),)),))
+        found = next(it for it in opened(brd, SUMMARY).tables if it.rows[0].cells[-1].text == columns[-1].label)
+        widths_cm = [int(column.get(qn("w:w"))) / 567 for column in found._tbl.tblGrid.gridCol_lst[1:]]
+        words = [max(map(len, column.label.split())) for column in columns]
+        assert all(width >= 0.38 + 0.235 * count for width, count in zip(widths_cm, words, strict=True))
 
 
 def test_pages_are_numbered_but_for_the_first() -> None:
