@@ -174,7 +174,8 @@ def _card(row: Statement) -> Iterable[Element]:
     more = row.details
     headline = xml.written("Table heading", row.texts[0] or ABSENT, keep_next=bool(more))
     name = _name(row, _LABEL_CM, SHADE, keep_next=bool(more))
-    head = xml.row(name, xml.cell(TEXT_WIDTH_CM - _LABEL_CM, headline, fill=SHADE))
+    is_whole = len(row.texts[0]) <= _MAX_WHOLE_ROW_CHARS
+    head = xml.row(name, xml.cell(TEXT_WIDTH_CM - _LABEL_CM, headline, fill=SHADE), is_whole=is_whole)
     pairs = [_pair(label, text, keep_next=pair < len(more)) for pair, (label, text) in enumerate(more, 1)]
     return _table([_LABEL_CM, TEXT_WIDTH_CM - _LABEL_CM], [head, *pairs])
 

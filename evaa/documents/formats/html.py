@@ -35,6 +35,9 @@ POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'
 _TEXT = 'dir="auto"'
 """Where a text of the user's stands, in a language that may run from right to left."""
 
+_LONG_WORD = re.compile("[^ <>]{17,}")
+"""What may break anywhere in a cell, so that it does not widen the table. All shorter words stay whole."""
+
 _ENTRY_ID = re.compile(r"[A-Z][A-Z0-9]{0,7}(-[A-Z])?-[0-9]{1,9}")
 
 
@@ -149,7 +152,8 @@ def _table(kind: str, labels: Iterable[str], rows: Iterable[str]) -> Iterator[st
 
 
 def _cell(label: str, text: str) -> str:
-    return f'<td data-label="{_text(label)}" {_TEXT}>{_text(text)}</td>'
+    words = _LONG_WORD.sub(r'<span class="long">\g<0></span>', _text(text))
+    return f'<td data-label="{_text(label)}" {_TEXT}>{words}</td>'
 
 
 def _fact(label: str, value: str) -> str:

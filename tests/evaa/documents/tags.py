@@ -1,4 +1,7 @@
-"""What an HTML parser sees in a page: its tags, their attributes, its text."""
+"""What an HTML parser sees in a page: its tags, their attributes, its text.
+
+A tag of a long word, which may break anywhere, is told from others of its kind: `span.long`.
+"""
 
 from html.parser import HTMLParser
 
@@ -15,18 +18,20 @@ class _Reader(HTMLParser):
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes.extend((tag, name, value or "") for name, value in attrs)
+        name = f"{tag}.long" if ("class", "long") in attrs else tag
+        self.tags.append(name)
+        self.attributes.extend((tag, attribute, value or "") for attribute, value in attrs)
         if tag == "br":
             self.text.append("\n")
         if tag not in VOID:
-            self.open.append(tag)
+            self.open.append(name)
 
     def handle_endtag(self, tag: str) -> None:
         if tag in VOID:
             return
-        self.tags.append(f"/{tag}")
-        assert self.open.pop() == tag
+        name = self.open.pop()
+        assert name.removesuffix(".long") == tag
+        self.tags.append(f"/{name}")
 
     def handle_data(self, data: str) -> None:
         if not {"style", "title"} & set(self.open):

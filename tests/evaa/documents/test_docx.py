@@ -167,6 +167,13 @@ def test_a_text_longer_than_a_page_may_be_split() -> None:
     assert len(table.rows[1].cells[2].text) == 19_999
 
 
+def test_a_headline_longer_than_a_page_may_be_split() -> None:
+    rows = (Entry("FR-1", {"title": "word " * 4_000, "then": "b"}), Entry("FR-2", {"title": "a", "then": "b"}))
+    document = opened(msgspec.structs.replace(BRD, sections=(Section("requirements", rows),)), SUMMARY)
+    heads = [table.rows[0] for table in document.tables if table.rows[0].cells[0].text.startswith("FR-")]
+    assert [row._tr.find(f".//{qn('w:cantSplit')}") is not None for row in heads] == [False, True]
+
+
 def test_libreoffice_reads_it(tmp_path: Path) -> None:
     """Through to a PDF, with the longest and oddest of texts among the others."""
     odd = ("W" * 20_000, "word " * 4_000, "مرحبا " * 50, "👩\u200d⚕️ 🇩🇪 e\u0301", "<w:p/>&\x00\ud800", "=SUM(A1)")
