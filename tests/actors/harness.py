@@ -17,6 +17,7 @@ import trio
 import trio.testing
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 
+from actors.computing import Compute
 from actors.server import PATH, Server, ServerLimits
 from actors.session import Services
 from protocols.dialects import PLAIN, TYPED_JSON, TYPED_MSGPACK
@@ -207,6 +208,7 @@ class Evaa:
         limits: ServerLimits | None = None,
         owner: str = "this process",
         stt: SpeechToText[Any] | None = None,
+        compute: Compute = at_once,
     ) -> None:
         self.interviewer = FakeInterviewer()
         self.writer = FakeWriter()
@@ -224,7 +226,7 @@ class Evaa:
             spill=self.spill,
             owner=owner,
             stt=stt,
-            compute=at_once,
+            compute=compute,
         )
         self.server = Server(services, ServerLimits() if limits is None else limits)
 

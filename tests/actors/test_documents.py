@@ -1,6 +1,7 @@
 """From the closing reply to the documents: written in the background, once each, whoever comes and goes."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 import trio
@@ -15,7 +16,7 @@ from protocols.documents import Brd
 from protocols.writing import Job, Review
 from tests.actors.harness import STAGES, Client, Evaa
 from tests.actors.interviewers import says
-from tests.actors.writers import fails, never
+from tests.actors.writers import T, fails, never
 
 JOBS = {
     *(Job("stage", stage.stage_id) for stage in STAGES),
@@ -279,6 +280,24 @@ async def test_a_drain_leaves_the_rest_to_others(evaa: Evaa, autojump_clock: Moc
     await trio.sleep(LOOK_EVERY_S)
     assert other.writer.wrote == [Job("section", "risks")]
     assert (await newest(evaa)).version == 1
+
+
+async def test_what_is_being_checked_when_the_server_goes_away_is_kept(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    async def compute(work: Callable[[], T]) -> T:
+        with trio.CancelScope(shield=True):  # a thread cannot be stopped
+            await trio.sleep(1.0)
+        return work()
+
+    evaa = Evaa(nursery, compute=compute)
+    await interviewed(evaa)
+    await trio.sleep(0.5)
+    await evaa.server.drain()
+    documents = (await evaa.record()).documents
+    assert documents is not None
+    assert set(documents.stages) == {stage.stage_id for stage in STAGES}
+    assert [job.task for job in evaa.writer.begun] == ["stage"] * len(STAGES)
 
 
 def test_limits_are_part_of_the_sessions() -> None:
