@@ -10,13 +10,15 @@ from actors.computing import in_a_thread
 
 
 async def test_one_piece_at_a_time_while_the_loop_goes_on(nursery: trio.Nursery) -> None:
-    first, done = threading.Event(), list[str]()
+    begun, first, done = trio.Event(), threading.Event(), list[str]()
 
     def long() -> None:
+        trio.from_thread.run_sync(begun.set)
         first.wait(30)
         done.append("long")
 
     nursery.start_soon(in_a_thread, long)
+    await begun.wait()
     nursery.start_soon(in_a_thread, lambda: done.append("short"))
     await wait_all_tasks_blocked()
     assert done == []
