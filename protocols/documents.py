@@ -71,8 +71,9 @@ Piece = StageSummary | Summary | Section
 class Brd(Record, frozen=True):
     """One version of the business requirements document.
 
-    `language` is a BCP 47 tag. `change` says what is new in this version, in words. `written_by` names the models. A
-    confirmed version names the turn in which the user confirmed it.
+    `language` is a BCP 47 tag. `up_to_turn` is the last turn that it considers; `ready_at_turn` the last that was said
+    before it was there. `change` says what is new in this version, in words. `written_by` names the models. A confirmed
+    version names the turn in which the user confirmed it.
     """
 
     brd_id: str
@@ -88,6 +89,7 @@ class Brd(Record, frozen=True):
     written_by: tuple[str, ...] = ()
     confirmed_at_ms: int | None = None
     confirmed_in_turn: int | None = None
+    ready_at_turn: int = 0
 
     def section(self, key: str) -> Section:
         """The section of this key; an empty one if the document has none."""

@@ -90,10 +90,16 @@ class SessionRecord(Record, frozen=True):
 
     @property
     def status(self) -> Status:
-        """`interviewing` while a stage runs, `drafting` while documents are to be written, else `complete`."""
+        """`interviewing` while a stage runs, `drafting` while documents are to be written, else `complete`.
+
+        To be written are, perhaps, those of which the user has said something that nobody has considered yet.
+        """
         if self.interview.stage is not None:
             return "interviewing"
-        return "complete" if self.documents is not None and self.documents.is_finished else "drafting"
+        documents = self.documents
+        is_settled = documents is not None and documents.is_finished
+        is_read = documents is not None and documents.read_up_to_turn >= len(self.interview.turns)
+        return "complete" if is_settled and is_read else "drafting"
 
 
 class Lease(Record, frozen=True):

@@ -105,12 +105,14 @@ class Desk:
             return Outcome()
         if review is None or documents.brd.version != brief.brd.version:
             return self.go_on(record, tell=in_silence)
-        if review.intent == "confirm" and not in_silence:
-            documents = drafting.confirmed(documents, turn=brief.turn, now_ms=self._wall_ms())
+        turn = len(brief.interview.turns)
+        # Who is answered sees the version; who is not must have spoken after it was there.
+        if review.intent == "confirm" and (not in_silence or turn > documents.brd.ready_at_turn):
+            documents = drafting.confirmed(documents, turn=turn, now_ms=self._wall_ms())
         elif review.intent == "correct":
             documents = drafting.corrected(documents, review, brief)
         self._has_asked_in_silence = False
-        documents = _replace(documents, read_up_to_turn=len(brief.interview.turns))
+        documents = _replace(documents, read_up_to_turn=turn)
         return self.go_on(_replace(record, documents=documents), tell=in_silence or review.intent != "other")
 
     def _assign(self, record: SessionRecord) -> list[Effect]:

@@ -121,6 +121,7 @@ def finished(record: SessionRecord, *, now_ms: int, language: str) -> Documents 
         sections=_with_questions(documents),
         change=documents.change,
         written_by=documents.written_by,
+        ready_at_turn=len(record.interview.turns),
     )
     return Documents(
         summary=documents.summary,

@@ -176,14 +176,15 @@ class Driver:
         """The agent has finished something: what the user says now, if anything."""
         if not self._engine.idle:
             return []
-        match self._engine.record.status:
-            case "interviewing":
-                return [self._said(self._user.answer(self._heard))]
-            case "complete" if self._reaction is not None:
+        record = self._engine.record
+        if record.status == "interviewing":
+            return [self._said(self._user.answer(self._heard))]
+        if record.documents is not None and record.documents.is_finished:
+            if self._reaction is None:
+                self._over.set()
+            else:
                 words, self._reaction = self._reaction.says, None
                 return [self._said(words)]
-            case "complete":
-                self._over.set()
         return []
 
     def _say(self, words: str) -> None:

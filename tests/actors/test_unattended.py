@@ -78,6 +78,32 @@ async def test_what_was_said_last_is_considered_and_then_it_is_over(
     assert await evaa.store.acquire(SESSION, "somebody else", 1.0, take_over=False) is not None
 
 
+async def test_who_says_something_and_leaves_before_the_reply(evaa: Evaa, autojump_clock: MockClock) -> None:
+    await left_behind(evaa, complete())
+    await trio.sleep(2 * LOOK_EVERY_S)
+    client = await evaa.connect()
+    await client.until("completed")
+    evaa.writer.reviews = [Review("correct", "Changed.", "fake", ("problem",), "50 instead of 40")] * 2
+    evaa.writer.review_delay_s = 1.0
+    await client.say("No, 50 invoices a day")
+    await client.until("turnStarted")
+    await client.leave()
+    await evaa.gone()
+    await trio.sleep(2 * LOOK_EVERY_S)
+    written = await documents(evaa)
+    assert [brd.change for brd in written.versions] == ["", "50 instead of 40"]
+    assert (await evaa.record()).status == "complete"
+
+
+async def test_what_cannot_be_understood_is_asked_about_again_later(evaa: Evaa, autojump_clock: MockClock) -> None:
+    await left_behind(evaa, complete(SESSION, said(2, "No, 50 invoices a day", "answered")))
+    await trio.sleep(2 * LOOK_EVERY_S)
+    assert len((await documents(evaa)).versions) == 1
+    evaa.writer.reviews = [Review("correct", "Changed.", "fake", ("problem",), "50 instead of 40")]
+    await trio.sleep(60)
+    assert len((await documents(evaa)).versions) == 2
+
+
 @pytest.mark.parametrize("reviews", [[], [Review("other", "Thanks.", "fake")]])
 async def test_what_was_said_last_may_say_nothing(evaa: Evaa, autojump_clock: MockClock, reviews: list[Review]) -> None:
     evaa.writer.reviews = reviews
