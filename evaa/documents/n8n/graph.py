@@ -10,6 +10,9 @@ from evaa.documents.n8n.values import Node
 
 Edges = Mapping[str, Iterable[str]]
 
+_MAX_LOOPS_IN_LOOPS = 50
+"""Loops that are nested more deeply than that are not looked into."""
+
 _BY_HAND = frozenset((MANUAL.name, ERROR.name, "n8n-nodes-base.start"))
 """They start a workflow, but not for its own sake: at the push of a button, or when another run has failed."""
 
@@ -51,21 +54,23 @@ def _check_reach(nodes: Mapping[str, Node], links: Sequence[Link], report: Repor
 
 
 def _check_cycles(nodes: Mapping[str, Node], links: Sequence[Link], place: str, report: Report) -> None:
-    ways: dict[str, list[str]] = {name: [] for name in nodes}
-    for link in links:
-        if link.kind == MAIN:
-            ways[link.source].append(link.target)
+    """Report each knot that nothing leads out of, and look again within the others, without what leads out of them."""
     by_node = defaultdict(list)
     for link in links:
         if link.kind == MAIN:
             by_node[link.source].append(link)
-    for knot in knots(ways):
-        lasting = {name for name in knot if not _lets_out(nodes[name], by_node[name], knot)}
-        inner = {name: [target for target in ways[name] if target in lasting] for name in lasting}
-        for endless in knots(inner):
-            names = ", ".join(shown(name) for name in sorted(endless)[:5]) + (" …" if len(endless) > 5 else "")
-            right = "loop with Loop Over Items, or let an If or a Switch lead out"
-            report.add("endless-cycle", place, f"these lead in a circle without an exit: {names}", right)
+    ways = {name: [link.target for link in by_node[name]] for name in nodes}
+    for _ in range(_MAX_LOOPS_IN_LOOPS):
+        inner: dict[str, list[str]] = {}
+        for knot in knots(ways):
+            lasting = {name for name in knot if not _lets_out(nodes[name], by_node[name], knot)}
+            if lasting == knot:
+                names = ", ".join(shown(name) for name in sorted(knot)[:5]) + (" …" if len(knot) > 5 else "")
+                right = "loop with Loop Over Items, or let an If or a Switch lead out"
+                report.add("endless-cycle", place, f"these lead in a circle without an exit: {names}", right)
+            else:
+                inner |= {name: [target for target in ways[name] if target in lasting] for name in lasting}
+        ways = inner
 
 
 def _lets_out(node: Node, links: Sequence[Link], knot: set[str]) -> bool:

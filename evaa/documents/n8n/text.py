@@ -1,14 +1,17 @@
 """What people said, made harmless for n8n: it must stay text, wherever it is put.
 
 n8n takes a parameter that begins with `=` for an expression, with code between `{{` and `}}`, and shows sticky notes as
-Markdown. So names and parameters get rid of both signs, and in notes every character that Markdown reads within a line
-is escaped.
+Markdown, in which whatever looks like an address becomes a link. So names and parameters get rid of both signs, and in
+notes every character that Markdown reads within a line is escaped, and addresses have a space in them that nobody sees.
 """
 
 import re
 import unicodedata
 
+from evaa.documents.formats.text import GUARD
+
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+_LINK = re.compile(r"(?<=\S\.)(?=[^\W\d])|(?<=/)(?=/)|(?<=@)(?=\w)|(?<=mailto:)(?=\S)", re.IGNORECASE)
 _CURLY = re.compile(r"([{}])(?=[{}])")
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _DEEP = 10_000
@@ -21,11 +24,8 @@ def plain(text: str, limit: int) -> str:
 
 
 def markdown(text: str, limit: int) -> str:
-    """The text for the middle of a line of a sticky note: no Markdown, no HTML; `limit` counts what is seen of it.
-
-    An address stays an address, which n8n shows as a link to itself: one may want to copy it.
-    """
-    return _MARKDOWN.sub(r"\\\1", shortened(one_line(text), limit))
+    """The text for the middle of a line of a sticky note: no Markdown, HTML or link; `limit` counts what is seen."""
+    return _MARKDOWN.sub(r"\\\1", _LINK.sub(GUARD, shortened(one_line(text), limit)))
 
 
 def one_line(text: str) -> str:

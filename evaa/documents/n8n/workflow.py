@@ -4,7 +4,6 @@ What is not known is not made up: see `plan` for what becomes a node, `notes` fo
 BRD gives the same workflow, and an entry's node has the same id in every version.
 """
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,7 +21,6 @@ from evaa.documents.n8n.text import plain
 from protocols.documents import Brd
 
 TITLE_CHARS = 100
-_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 class WorkflowRefused(Exception):
@@ -56,11 +54,6 @@ def workflow(brd: Brd) -> dict[str, Any]:
 def export(brd: Brd) -> bytes:
     """Return the workflow as a file. Raises what `workflow` does."""
     return msgspec.json.format(msgspec.json.encode(workflow(brd)), indent=2) + b"\n"
-
-
-def filename(brd: Brd) -> str:
-    """The file's name: in ASCII, and safe in any file system and header."""
-    return f"{_UNSAFE.sub('-', brd.brd_id).strip('-')[:TITLE_CHARS] or 'BRD'}-v{brd.version}.n8n.json"
 
 
 def _node(step: Step, brd: Brd, plan: Plan) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def cards(key: str, *entries: Entry) -> list[tuple[str, tuple[tuple[str, str], .
     """The headlines and details of a section's cards."""
     block = only(key, *entries)[0]
     assert isinstance(block, Statements)
-    return [(*row.texts, row.details) for row in block.rows]
+    return [(row.texts[0], row.details) for row in block.rows]
 
 
 def test_columns_are_those_of_the_catalogue_whatever_an_entry_holds() -> None:

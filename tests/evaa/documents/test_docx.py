@@ -110,7 +110,7 @@ def test_no_head_of_a_column_breaks_in_the_middle_of_a_word(key: str, text: str)
     """In bold letters of 9 points, even of DejaVu Sans, which is as wide as any font that may stand in for Calibri."""
     columns = BY_KEY[key].columns
     for wide in range(len(columns)):
-        fields = {column.key: text if place == wide else "–" for place, column in enumerate(columns)}
+        fields = {column.key: text if place == wide else "a" for place, column in enumerate(columns)}
         brd = msgspec.structs.replace(BRD, sections=(Section(key, (Entry("X-1", fields),)),))
         found = next(it for it in opened(brd, SUMMARY).tables if it.rows[0].cells[-1].text == columns[-1].label)
         widths_cm = [int(column.get(qn("w:w"))) / 567 for column in found._tbl.tblGrid.gridCol_lst[1:]]

@@ -31,6 +31,7 @@ def exported(form: Form) -> Exported:
         ("html", "html", "text/html; charset=utf-8"),
         ("docx", "docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
         ("json", "json", "application/json"),
+        ("n8n", "n8n.json", "application/json"),
     ],
 )
 def test_each_form_has_its_name_and_type(form: Form, extension: str, content_type: str) -> None:

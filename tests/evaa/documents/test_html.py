@@ -28,7 +28,8 @@ ELEMENTS = {
 LABELS = {column.label for kind in SECTIONS for column in kind.columns} | {"Part", "Reason", "Meaning", "Statements"}
 CLASSES = {
     "kind", "number", "nothing", "missing", "facts", "quotes", "grid", "legend", "statements", "name", "basis",
-    "status", "stated", "inferred", "confirmed", "sources", "mark", "list", "cards", "open", "level-1", "level-2", "long",
+    "status", "stated", "inferred", "confirmed", "sources", "mark", "list", "cards", "open", "level-1", "level-2",
+    "long",
 }  # fmt: skip
 VALUES = {
     ("html", "lang"): re.compile(r"en|und|[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*"),

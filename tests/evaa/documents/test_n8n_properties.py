@@ -5,15 +5,19 @@ from collections.abc import Iterator
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
+from evaa.documents.formats.text import GUARD
 from evaa.documents.n8n.checker import check
-from evaa.documents.n8n.text import markdown, plain
+from evaa.documents.n8n.text import markdown, one_line, plain
 from evaa.documents.n8n.values import strings_in
 from evaa.documents.n8n.workflow import export, workflow
 from protocols.documents import Brd
+from tests.evaa.documents.any_documents import TEXTS as ANY_TEXTS
 from tests.evaa.documents.example import BRD
 from tests.evaa.documents.n8n_builders import TEXTS, Document, brd, brds, step
 
+NOTES = MarkdownIt("gfm-like")
 LEFT_TO_FILL_IN = {"credential-missing", "only-by-hand"}
 LABEL_HEIGHT = 48
 
@@ -26,6 +30,17 @@ NASTY = brd(
     step(6, "\x00\n", "wait"),
     title="={{ $env.SECRET }}",
 )
+
+
+PARAMETERS = {
+    "scheduleTrigger": {"rule"},
+    "webhook": {"path", "options"},
+    "formTrigger": {"formTitle", "formFields", "options"},
+    "if": {"conditions", "options"},
+    "set": {"assignments", "includeOtherFields", "options"},
+    "stickyNote": {"content", "height", "width", "color"},
+}
+"""All parameters that are ever written; what is not on this list has none."""
 
 
 def strings(made: Document) -> Iterator[str]:
@@ -61,6 +76,8 @@ def test_every_workflow_is_sound(document: Brd) -> None:
     names = [one["name"] for one in made["nodes"]]
     assert all(0 < len(name) <= 100 for name in [*names, made["name"]])
     assert not any("credentials" in one for one in made["nodes"])
+    for one in made["nodes"]:
+        assert set(one["parameters"]) <= PARAMETERS.get(one["type"].removeprefix("n8n-nodes-base."), set())
     assert made["nodes"][0]["type"] == "n8n-nodes-base.manualTrigger"
 
 
@@ -103,7 +120,20 @@ def test_markdown_escapes_what_marks_up(text: str) -> None:
     assert not set(re.sub(r"\\.", "", made)) & set("`*_[]<>{}#~&|\\")
 
 
+@given(st.one_of(ANY_TEXTS, st.lists(st.sampled_from([*"./@:-a1 ", "www", "http:", "mailto:", "MAILTO:", "com", "de"]))
+                 .map("".join)))  # fmt: skip
+@example("mailto:a@b.example")
+def test_a_note_shows_the_text_and_no_link(text: str) -> None:
+    """As markdown-it reads it, with links wherever it can see one: this is what n8n shows notes with."""
+    (inline,) = [token for token in NOTES.parse(f"- **X** {markdown(text, 5_000)}") if token.type == "inline"]
+    kinds = {token.type for token in inline.children or ()}
+    assert kinds <= {"text", "strong_open", "strong_close"}
+    seen = "".join(token.content for token in inline.children or ())
+    assert seen.replace(GUARD, "").strip() == f"X {one_line(text)}".replace(GUARD, "").strip()
+
+
 def test_markdown_reads_as_it_was_said() -> None:
     assert markdown("a_b <c> [d](e) {{ f }}\n# g", 100) == r"a\_b \<c\> \[d\](e) \{\{ f \}\} \# g"
-    assert markdown("https://example.org/a?b=c", 100) == "https://example.org/a?b=c"
+    assert markdown("https://example.org/a?b=c", 100) == "https:/\u200b/example.\u200borg/a?b=c"
+    assert markdown("3.5 hours, e.g. 1/2", 100) == "3.5 hours, e.\u200bg. 1/2"
     assert plain("= {{ x }} a\u202eb\x1b", 100) == "{ { x } } ab"

@@ -10,7 +10,7 @@ import pytest
 from evaa.documents.n8n import workflow as module
 from evaa.documents.n8n.checker import check
 from evaa.documents.n8n.problems import Problem, Report
-from evaa.documents.n8n.workflow import WorkflowRefused, export, filename, workflow
+from evaa.documents.n8n.workflow import WorkflowRefused, export, workflow
 from protocols.documents import Brd, Entry
 from tests.evaa.documents.example import BRD as EXAMPLE
 from tests.evaa.documents.n8n_builders import Document, brd, named, step
@@ -182,9 +182,6 @@ def test_the_file() -> None:
     data = export(EXAMPLE)
     assert msgspec.json.decode(data) == workflow(EXAMPLE)
     assert data == export(msgspec.json.decode(msgspec.json.encode(EXAMPLE), type=Brd))
-    assert filename(EXAMPLE) == "BRD-5e1a0000000000000000beef-v2.n8n.json"
-    assert filename(msgspec.structs.replace(EXAMPLE, brd_id="../a\r\nb")) == "a-b-v2.n8n.json"
-    assert filename(msgspec.structs.replace(EXAMPLE, brd_id="..")) == "BRD-v2.n8n.json"
 
 
 def test_a_workflow_with_errors_is_never_given_out(monkeypatch: pytest.MonkeyPatch) -> None:
