@@ -81,9 +81,10 @@ def section_notes(brd: Brd, key: str, color: int) -> Iterator[Note]:
 def _said_of(step: Step, brd: Brd) -> Iterator[str]:
     assert step.entry is not None
     entry, fields = step.entry, step.entry.fields
-    yield f"**{markdown(entry.entry_id, 40)}**{_assumed(entry)} {markdown(_headline(entry), FIELD_CHARS)}"
+    headline = markdown(_headline(entry), FIELD_CHARS)
+    yield f"**{markdown(entry.entry_id, 40)}**{_assumed(entry)} {headline}"
     for label, key in (("System", "system"), ("Detail", "detail"), ("Otherwise", "otherwise")):
-        if text := markdown(fields.get(key, ""), FIELD_CHARS):
+        if (text := markdown(fields.get(key, ""), FIELD_CHARS)) not in ("", headline):
             yield f"**{label}** {text}"
     said = " ".join(fields.values()).casefold()
     for label, key in (("Requirement", "requirements"), ("Rule", "businessRules")):
@@ -93,7 +94,7 @@ def _said_of(step: Step, brd: Brd) -> Iterator[str]:
                 yield f"**{label} {markdown(found.entry_id, 40)}** {markdown(found.fields.get(first, ''), FIELD_CHARS)}"
     touched = [found for found in brd.section("data").entries if _mentions(said, found.fields.get("field", ""))]
     if touched:
-        yield "**Fields** " + ", ".join(markdown(found.fields.get("field", ""), 60) for found in touched)
+        yield "**Fields** " + "; ".join(markdown(found.fields.get("field", ""), 60) for found in touched)
     yield from _access(fields.get("system", ""), brd)
 
 
@@ -157,10 +158,13 @@ def _to_do_for_a_placeholder(step: Step, entry: Entry) -> str:
 
 
 def _line(entry: Entry, key: str) -> str:
+    """An entry in a line. A field that only says the first again is left out; and nobody need assume a question."""
     first, *others = BY_KEY[key].columns
-    rest = [_labelled(entry, key, column.key) for column in others if entry.fields.get(column.key, "").strip()]
-    headline = markdown(entry.fields.get(first.key, ""), FIELD_CHARS)
-    return f"- **{markdown(entry.entry_id, 40)}**{_assumed(entry)} {headline}" + "".join(f" · {text}" for text in rest)
+    said = entry.fields.get(first.key, "").strip()
+    more = [it.key for it in others if entry.fields.get(it.key, "").strip() not in ("", said)]
+    rest = "".join(f" · {_labelled(entry, key, column)}" for column in more)
+    assumed = "" if key == "openQuestions" else _assumed(entry)
+    return f"- **{markdown(entry.entry_id, 40)}**{assumed} {markdown(said, FIELD_CHARS)}{rest}"
 
 
 def _labelled(entry: Entry, section: str, key: str) -> str:

@@ -139,7 +139,7 @@ def test_an_empty_solution_still_gives_a_workflow() -> None:
 
 
 def test_the_notes_carry_what_is_known_and_what_is_open() -> None:
-    read = step(2, "Read the orders", "read", "Shop", "Order number, for FR-1 under BR-2")
+    read = step(2, "Read the orders", "read", "Shop", "Order number and weight, for FR-1 under BR-2")
     made = workflow(
         brd(
             read,
@@ -148,18 +148,41 @@ def test_the_notes_carry_what_is_known_and_what_is_open() -> None:
                 Entry("FR-11", {"title": "X"}),
             ),
             businessRules=(Entry("BR-2", {"rule": "Once a day"}),),
-            data=(Entry("DA-1", {"field": "Order number"}), Entry("DA-2", {"field": "Colour"})),
+            data=tuple(Entry(f"DA-{n}", {"field": it}) for n, it in enumerate(("Order number", "Colour", "Weight"), 1)),
             integrations=(Entry("IT-1", {"system": "Shop", "authentication": "API key", "limits": "2 a second"}),),
             errorHandling=(Entry("EH-1", {"failure": "Shop is away", "reaction": "Try again", "alert": "Sales"}),),
         )
     )
     ours = next(text for text in notes(made) if text.startswith("**SO-2**"))
-    for said in ("Reads orders", "Once a day", "**Fields** Order number\n", "*Authentication:* API key", "2 a second"):
+    for said in (
+        "Reads orders",
+        "Once a day",
+        "**Fields** Order number; Weight\n",
+        "*Authentication:* API key",
+        "2 a second",
+    ):
         assert said in ours
     assert "FR-11" not in ours
     everything = "\n".join(notes(made))
     for said in ("**FR-11** *(assumed)* X", "*Given:* An order", "**DA-2**", "Shop is away", "*Alert:* Sales"):
         assert said in everything
+
+
+def test_a_question_is_not_assumed() -> None:
+    questions = (Entry("OQ-1", {"question": "Which system?"}),)
+    rules = (Entry("BR-1", {"rule": "Once"}),)
+    everything = "\n".join(notes(workflow(brd(READ, openQuestions=questions, businessRules=rules))))
+    assert "- **OQ-1** Which system?" in everything
+    assert "- **BR-1** *(assumed)* Once" in everything
+
+
+def test_no_note_says_the_same_twice() -> None:
+    wanted = (Entry("FR-1", {"title": "Read it", "given": "A", "then": "Read it"}),)
+    made = workflow(brd(step(1, "Read it", "read", "Shop", "Read it"), requirements=wanted))
+    texts = "\n".join(notes(made))
+    assert "**SO-1** Read it\n**System** Shop\n" in texts
+    assert "Read it · *Given:* A\n" in f"{texts}\n"
+    assert texts.count("Read it") == 2
 
 
 def test_long_sections_go_on_in_another_note() -> None:
