@@ -27,7 +27,8 @@ def check_text(data: bytes) -> tuple[Problem, ...]:
         document = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         report = Report()
-        report.add("not-json", "the file", f"not JSON: {error}", "a workflow is one JSON object in UTF-8")
+        right = "a workflow is one JSON object in UTF-8, without a byte order mark"
+        report.add("not-json", "the file", f"not JSON: {error}", right)
         return report.problems
     except RecursionError:
         report = Report()

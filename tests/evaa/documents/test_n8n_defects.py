@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from evaa.documents.n8n.checker import check, check_text
@@ -159,6 +160,15 @@ def test_every_code_is_tried() -> None:
 def test_a_file_that_is_no_workflow(data: bytes, code: str) -> None:
     (problem,) = check_text(data)
     assert (problem.code, problem.level) == (code, "error")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_named_as_a_reason(encoding: str) -> None:
+    """Windows likes to write one; n8n, as a reader of strict JSON, takes none."""
+    (problem,) = check_text(msgspec.json.encode(good()).decode().encode(encoding))
+    assert (problem.code, problem.right) == (
+        "not-json", "a workflow is one JSON object in UTF-8, without a byte order mark",
+    )  # fmt: skip
 
 
 def test_a_list_as_the_command_line_exports_it() -> None:
