@@ -108,7 +108,7 @@ class Crowd:
     """A server for each protocol, the simulator behind them, and the people."""
 
     def __init__(self) -> None:
-        self.simulator = DeepgramSimulator(library().values(), ear=ClockEar, keep_connections=10, keep_audio=False)
+        self.simulator = DeepgramSimulator(library().values(), ear=ClockEar, keep_connections=0, keep_audio=False)
         self.store = ForgetfulStore()
         self.answered = 0
         self.servers: list[Server] = []
