@@ -9,12 +9,14 @@ import trio
 
 from actors.computing import Compute, in_a_thread
 from evaa.documents import drafting
-from evaa.documents.export import render
-from protocols.frontend import Exported, ServerFrame
+from evaa.documents.export import NotExported, render
+from protocols.frontend import ErrorFrame, Exported, ServerFrame
 from protocols.messages import Message, Render, Reviewed, Write, Wrote
 from protocols.writing import DocumentWriter, Review, ReviewBrief, WriterFailed, WritingBrief, Written
 
 NOT_HAD = "It could not be written: the model gave no usable answer."
+
+NO_FILE = "The file cannot be made of this document; another format can be"
 
 
 class WritingLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,13 +84,16 @@ class Writing:
         return NOT_HAD
 
     async def export(self, task: Render) -> ServerFrame:
-        """Make the file that was asked for."""
+        """Make the file that was asked for; return it, or an error."""
         documents = task.record.documents
         assert documents is not None
         assert documents.brd is not None
         assert documents.summary is not None
-        file = await self._compute(
-            partial(render, documents.brd, documents.summary, task.record.interview.turns, task.form)
-        )
+        make = partial(render, documents.brd, documents.summary, task.record.interview.turns, task.form)
+        try:
+            file = await self._compute(make)
+        except NotExported as error:
+            self._log.error("documents.not_exported", form=task.form, reason=str(error))
+            return ErrorFrame(code="internal", message=NO_FILE, retryable=False)
         data = file.data if task.form == "docx" else file.data.decode()
         return Exported(format=task.form, filename=file.filename, content_type=file.content_type, data=data)

@@ -7,7 +7,7 @@ from typing import BinaryIO, TextIO
 
 import trio
 
-from evaa.documents.export import Exported, render
+from evaa.documents.export import Exported, NotExported, render
 from protocols.documents import Brd
 from protocols.ports import SessionStore, StoreError
 from protocols.records import SessionRecord
@@ -22,7 +22,7 @@ async def write_brd(store: SessionStore, arguments: Namespace, out: BinaryIO, er
     try:
         record = await store.load(arguments.session)
         file = await trio.to_thread.run_sync(partial(_render, record, arguments))
-    except (StoreError, _NotThere) as error:
+    except (StoreError, _NotThere, NotExported) as error:
         err.write(f"{error}\n")
         return 1
     if arguments.output == "-":

@@ -24,6 +24,10 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 _MAX_NAME_CHARS = 100
 
 
+class NotExported(Exception):
+    """The file cannot be made, by a mistake of EVAA's own; the message quotes nothing of the document."""
+
+
 class Exported(msgspec.Struct, frozen=True):
     """A file: its name, in ASCII and safe in any file system and header; its media type; its bytes."""
 
@@ -34,6 +38,8 @@ class Exported(msgspec.Struct, frozen=True):
 
 def render(brd: Brd, summary: Summary, turns: Sequence[TurnRecord], form: Form) -> Exported:
     """Return one version in one of the forms; the turns that it cites are appended where the form is for readers.
+
+    Raises `NotExported`.
 
     Pure, but not quick: a Word file takes a tenth of a second, and one or two if the version is very long. Call it in a
     thread.
@@ -64,7 +70,10 @@ def _data(brd: Brd, summary: Summary, turns: Sequence[TurnRecord], form: Form) -
         case "n8n":
             from evaa.documents.n8n import workflow  # noqa: PLC0415
 
-            return workflow.export(brd)
+            try:
+                return workflow.export(brd)
+            except workflow.WorkflowRefused as refused:
+                raise NotExported(f"The workflow that was made is not sound: {refused}") from refused
 
 
 def _name(brd: Brd) -> str:

@@ -11,6 +11,8 @@ from actors.session import SessionLimits
 from actors.unattended import LOOK_EVERY_S
 from evaa.documents.catalogue import SECTIONS
 from evaa.documents.desk import UNREAD, WRITING
+from evaa.documents.n8n import workflow
+from evaa.documents.n8n.problems import Problem
 from protocols.dialects import PLAIN, TYPED_JSON
 from protocols.documents import Brd
 from protocols.writing import Job, Review
@@ -241,6 +243,21 @@ async def test_there_is_no_file_before_there_is_a_brd(evaa: Evaa, autojump_clock
     client = await interviewed_slowly(evaa)
     await client.send(type="export", format="markdown")
     assert await client.error() == "not_complete"
+
+
+async def test_a_file_that_cannot_be_made_costs_the_session_nothing(
+    evaa: Evaa, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await interviewed(evaa)
+    await client.until("completed")
+    monkeypatch.setattr(
+        workflow, "check", lambda made: (Problem("odd", "error", "run", "a node", "it is odd", "even"),)
+    )
+    await client.send(type="export", format="n8n")
+    assert await client.error() == "internal"
+    await client.send(type="export", format="markdown")
+    assert (await client.until("exported"))[-1]["format"] == "markdown"
+    assert client.closed_at is None
 
 
 async def interviewed_slowly(evaa: Evaa) -> Client:
