@@ -9,15 +9,15 @@ answer is a yes. A question that is quoted claims nothing. What fails becomes an
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 
 import msgspec
 
 from evaa.documents.catalogue import SECTIONS, Column, SectionKind
-from evaa.documents.figures import claimed, heard
+from evaa.documents.figures import Figures, claimed
 from evaa.documents.questions import collapsed, questions, sentences
-from evaa.documents.words import Vocabulary, is_content, words
+from evaa.documents.words import Vocabulary, Word, is_content, words
 from protocols.documents import Entry
 from protocols.records import TurnRecord
 from protocols.writing import DraftEntry
@@ -37,6 +37,8 @@ _YES = re.compile(
 _NO = re.compile(r"\W*(no|nope|not|none|neither|never|nein|nicht|kein\w*|non)\b", re.IGNORECASE)
 _REFERENCE = re.compile(rf"\b(?:{'|'.join(kind.prefix for kind in SECTIONS)})-\d+\b")
 """The id of another entry, which claims nothing."""
+_IN_WORD = re.compile(r"[\w.,:]+")
+_GOES_ON = re.compile(r"\w|[.,:]\w")
 _NOTHING_SAID = frozenset({"n/a", "tbd", "not said", "not specified", "not stated", "not mentioned", "not provided"})
 """What writers put into a column instead of leaving it empty."""
 
@@ -66,102 +68,136 @@ def check(
     return Checked(tuple(sound), tuple(doubtful))
 
 
+def is_said(text: str, words: str, question: str = "") -> bool:
+    """Whether `text` is found in `words`, the answer to `question`: each figure and name, and most of the rest."""
+    return _Heard(_Said({1: words}, {1: question}), (1,)).bears_out((text,))
+
+
 @lru_cache(maxsize=4)
 def _prepared(turns: tuple[TurnRecord, ...], opening: str) -> "_Said":
     """The interview, ready to be compared with: each of its pieces is checked against the same turns."""
     return _Said({turn.turn: turn.text for turn in turns}, questions(turns, opening))
 
 
-def is_said(text: str, words: str, question: str = "") -> bool:
-    """Whether `text` is found in `words`, the answer to `question`: each figure and name, and most of the rest."""
-    return _Heard((words,), (question,), lambda: Vocabulary("")).bears_out((text,))
+class _Turn(msgspec.Struct, frozen=True):
+    """What was said in one turn, and asked before. `answer` and `question` are their places among all the texts."""
+
+    answer: int
+    question: int
+    quotable: str
+    quotable_densely: str
+    asked: str
+    is_yes: bool
+    is_no: bool
+
+
+class _Said:
+    """The whole interview, each of its words looked at once, whichever turns are asked about later."""
+
+    def __init__(self, said: Mapping[int, str], asked: Mapping[int, str]) -> None:
+        self.said = said
+        self._texts = [text for number, answer in said.items() for text in (answer, asked[number])]
+        self.turns = {
+            number: _Turn(
+                answer=2 * index,
+                question=2 * index + 1,
+                quotable=collapsed(answer).casefold(),
+                quotable_densely="".join(answer.split()).casefold(),
+                asked=asked[number],
+                is_yes=bool(_YES.match(answer)),
+                is_no=bool(_NO.match(answer)),
+            )
+            for index, (number, answer) in enumerate(said.items())
+        }
+        self.all_answers = _bits(turn.answer for turn in self.turns.values())
+
+    @cached_property
+    def words(self) -> Vocabulary:
+        return Vocabulary(*self._texts)
+
+    @cached_property
+    def figures(self) -> Figures:
+        return Figures(*self._texts)
 
 
 class _Heard:
-    """What was said in some turns, and asked before, prepared for being compared; and what was said at all."""
+    """What was said in some turns of an interview, and asked before."""
 
-    def __init__(self, answers: Sequence[str], asked: Sequence[str], at_all: Callable[[], Vocabulary]) -> None:
-        self._answers = answers
-        self._asked = asked
-        self._at_all = at_all
-        self._quotable = collapsed(" ".join(answers)).casefold()
-        self._quotable_densely = "".join(self._quotable.split())
-        self._questions = sorted({question for question in asked if question}, key=len, reverse=True)
-
-    @cached_property
-    def _figures(self) -> frozenset[str]:
-        return heard("\n".join([*self._answers, *self._asked_before(_is_yes)]))
-
-    @cached_property
-    def _names(self) -> Vocabulary:
-        return Vocabulary("\n".join([*self._answers, *self._asked_before(_is_not_no)]))
-
-    @cached_property
-    def _words(self) -> Vocabulary:
-        return Vocabulary("\n".join([*self._answers, *self._asked]))
-
-    def _asked_before(self, counts: Callable[[str], bool]) -> list[str]:
-        """The questions whose answers make them count."""
-        return [question for answer, question in zip(self._answers, self._asked, strict=True) if counts(answer)]
+    def __init__(self, interview: _Said, turns: Sequence[int]) -> None:
+        self._interview = interview
+        heard = [interview.turns[number] for number in turns]
+        answers = [turn.answer for turn in heard]
+        self._with_figures = [*answers, *(turn.question for turn in heard if turn.is_yes)]
+        self._with_names = _bits([*answers, *(turn.question for turn in heard if not turn.is_no)])
+        self._with_words = _bits([*answers, *(turn.question for turn in heard)])
+        self._quotable = " ".join(turn.quotable for turn in heard if turn.quotable)
+        self._quotable_densely = "".join(turn.quotable_densely for turn in heard)
+        self._questions = sorted({turn.asked for turn in heard if turn.asked}, key=len, reverse=True)
 
     def bears_out(self, claims: Sequence[str]) -> bool:
+        vocabulary = self._interview.words
         said = elsewhere = total = 0
         for sentence in itertools.chain.from_iterable(map(self._sentences, claims)):
-            is_quoted = self._is_quoted(sentence)
-            if not (is_quoted or claimed(sentence) <= self._figures):
+            content = [word for word in words(sentence) if is_content(word)]
+            unsaid = [word for word in content if not vocabulary.holds(word, self._with_words)]
+            may_stand = self._has_figures_and_names(sentence, content)
+            if (unsaid or not may_stand) and self._is_quoted(sentence):
+                unsaid = []
+            elif not may_stand:
                 return False
-            for word in filter(is_content, words(sentence)):
-                is_said = is_quoted or self._words.holds(word)
-                if word.is_name and not (is_quoted or self._names.holds(word)):
-                    return False
-                total += 1
-                said += is_said
-                elsewhere += not is_said and self._at_all().holds(word)
+            total += len(content)
+            said += len(content) - len(unsaid)
+            elsewhere += sum(vocabulary.holds(word, self._interview.all_answers) for word in unsaid)
         return said + elsewhere / 2 >= SHARE_SAID * total and said >= SHARE_OF_ITS_TURNS * total
+
+    def _has_figures_and_names(self, sentence: str, content: Sequence[Word]) -> bool:
+        vocabulary, figures = self._interview.words, self._interview.figures
+        return figures.hold(claimed(sentence), self._with_figures) and all(
+            vocabulary.holds(word, self._with_names) for word in content if word.is_name
+        )
 
     def _is_quoted(self, sentence: str) -> bool:
         """Whether these very words were said; a short text is quoted only in whole words and figures."""
         quote = collapsed(sentence).rstrip(".!?\u2026 ").casefold()
         if len(quote) >= _LONG_QUOTE:
             return "".join(quote.split()) in self._quotable_densely
-        return bool(re.search(rf"(?<![\w.,:]){re.escape(quote)}(?![\w]|[.,:]\w)", self._quotable))
+        return _stands_in(quote, self._quotable)
 
     def _sentences(self, claim: str) -> Iterator[str]:
         """The sentences of what a text claims, without the questions that it quotes; as one if all is quoted."""
         if self._is_quoted(claim):
             return iter((claim,))
         for question in self._questions:
-            claim = re.sub(re.escape(question), "\n", claim, flags=re.IGNORECASE)
+            claim = _without(question, claim)
         claim = _REFERENCE.sub(" ", claim)
         return (sentence for sentence in sentences(claim) if any(map(str.isalnum, sentence)))
 
 
-def _is_yes(answer: str) -> bool:
-    return bool(_YES.match(answer))
+def _bits(indices: Iterable[int]) -> int:
+    return sum(1 << index for index in indices)
 
 
-def _is_not_no(answer: str) -> bool:
-    return not _NO.match(answer)
+def _stands_in(quote: str, text: str) -> bool:
+    """Whether a text holds these very words as whole ones: looked for again only where another word begins."""
+    at = text.find(quote)
+    while at >= 0:
+        if not (at and _IN_WORD.match(text, at - 1)) and not _GOES_ON.match(text, at + len(quote)):
+            return True
+        rest = _IN_WORD.match(text, at)
+        at = text.find(quote, 1 + (rest.end() if rest else at))
+    return False
 
 
-class _Said:
-    """The whole interview, and what was heard in some turns of it, each combination prepared once."""
+def _without(question: str, claim: str) -> str:
+    """The claim without the question, however that is written there: great and small letters count as the same."""
+    if _regardless_of_case(question) not in _regardless_of_case(claim):
+        return claim
+    return re.sub(re.escape(question), "\n", claim, flags=re.IGNORECASE)
 
-    def __init__(self, said: Mapping[int, str], asked: Mapping[int, str]) -> None:
-        self.said = said
-        self._asked = asked
-        self._heard: dict[tuple[int, ...], _Heard] = {}
 
-    @cached_property
-    def _at_all(self) -> Vocabulary:
-        return Vocabulary("\n".join(self.said.values()))
-
-    def heard_in(self, turns: tuple[int, ...]) -> _Heard:
-        if turns not in self._heard:
-            self._heard[turns] = _Heard(
-                [self.said[it] for it in turns], [self._asked[it] for it in turns], lambda: self._at_all
-            )
-        return self._heard[turns]
+def _regardless_of_case(text: str) -> str:
+    """A form that is the same at least where regular expressions take letters as the same, \u0131 and i among them."""
+    return text.casefold().replace("\u0307", "").replace("\u0131", "i")
 
 
 def _tidied(draft: DraftEntry, columns: Sequence[Column], said: Mapping[int, str]) -> DraftEntry:
@@ -188,7 +224,7 @@ def _claims(draft: DraftEntry, columns: Sequence[Column]) -> list[str]:
 def _may_stand(draft: DraftEntry, columns: Sequence[Column], said: _Said) -> bool:
     if draft.status != "stated":
         return True
-    return bool(draft.source_turns) and said.heard_in(draft.source_turns).bears_out(_claims(draft, columns))
+    return bool(draft.source_turns) and _Heard(said, draft.source_turns).bears_out(_claims(draft, columns))
 
 
 def question_about(kind: SectionKind, draft: DraftEntry) -> DraftEntry:

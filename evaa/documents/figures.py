@@ -4,15 +4,21 @@ A figure is compared as text in one form (`5000`, `2.5`, `10:30`). 0 and 1 are n
 many ways (no, an, each).
 """
 
+import itertools
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 _NUMBER = r"(?<![^\W_])\d+(?:[.,:'\u2019]\d+|(?<!\d{4}) \d{3}(?!\d))*"
 _PIECE = re.compile(rf"(?P<number>{_NUMBER})|(?P<word>[^\W\d_]+)")
 _THOUSANDS = re.compile(r"(\d{1,3}(?:[.,'\u2019 ]\d{3})+)(?:[.,](\d{1,2}))?")
+_RECKONABLE = re.compile(r"\d*\.?\d+", re.ASCII)
+_AFTERNOON = re.compile(r"(\d{1,2})(?::00)? ?p\.?m\b", re.IGNORECASE)
 _LONGEST = 15
 """Digits of the longest figure that is reckoned with; longer ones are compared as they are written."""
+
+_TOO_LARGE = 10**_LONGEST
+"""What no further word makes larger: a million millions of millions is no figure, and could not be reckoned with."""
 
 _UP_TO_19 = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
@@ -51,20 +57,42 @@ _SCALES = {
 _LONGEST_WORD = 40
 _NO_FACTS = frozenset({"0", "1"})
 
+_Piece = tuple[str, str, float | None]
+"""A number in digits or a word, the other empty, and what it says if it says a figure."""
+
+
+class Figures:
+    """The figures of some texts, to be asked for those of a few of them, read one after the other.
+
+    A figure in words may go on in the next text ("twenty", "five"). So what begins and ends a text is kept in pieces,
+    and put together for those that are asked about; all that is between is found only once.
+    """
+
+    def __init__(self, *texts: str) -> None:
+        self._where: dict[str, int] = {}
+        self._edges: list[list[_Piece]] = []
+        for index, text in enumerate(texts):
+            pieces = list(_pieces(text))
+            starts = [at for at, piece in enumerate(pieces) if not _may_go_on(piece)] or [len(pieces)]
+            self._edges.append([*pieces[: starts[0]], *pieces[starts[-1] :]])
+            for figure in _forms(pieces[starts[0] : starts[-1]]) | _afternoons(text):
+                self._where[figure] = self._where.get(figure, 0) | 1 << index
+
+    def hold(self, figures: frozenset[str], among: Sequence[int]) -> bool:
+        """Whether all of these may be said to be in those of the texts that have these indices."""
+        bits = sum(1 << index for index in among)
+        elsewhere = {figure for figure in figures if not self._where.get(figure, 0) & bits}
+        return not elsewhere or elsewhere <= _forms(itertools.chain.from_iterable(self._edges[it] for it in among))
+
 
 def claimed(text: str) -> frozenset[str]:
     """The figures that a text states, each as a whole."""
-    return frozenset(_written(whole) for whole, _ in _figures(text)) - _NO_FACTS
+    return frozenset(_written(whole) for whole, _ in _figures(_pieces(text))) - _NO_FACTS
 
 
 def heard(text: str) -> frozenset[str]:
     """The figures that a text may be said to contain: also the parts of a compound, and the hours of an afternoon."""
-    found: set[str] = set()
-    for whole, parts in _figures(text):
-        found.update(_written(value) for value in (whole, *parts))
-    for hour in re.findall(r"(\d{1,2})(?::00)? ?p\.?m\b", text, re.IGNORECASE):
-        found.add(str(int(hour) + 12))
-    return frozenset(found)
+    return frozenset(_forms(_pieces(text)) | _afternoons(text))
 
 
 def canonical(number: str) -> str:
@@ -86,14 +114,32 @@ def replaced(text: str, old: str, new: str) -> str:
     return re.sub(_NUMBER, lambda found: new if canonical(found[0]) == wanted else found[0], text)
 
 
-def _figures(text: str) -> Iterator[tuple[str | float, Sequence[str | float]]]:
+def _forms(pieces: Iterable[_Piece]) -> set[str]:
+    return {_written(value) for whole, parts in _figures(pieces) for value in (whole, *parts)}
+
+
+def _afternoons(text: str) -> set[str]:
+    return {str(int(hour) + 12) for hour in _AFTERNOON.findall(text)}
+
+
+def _pieces(text: str) -> Iterator[_Piece]:
+    for piece in _PIECE.finditer(unicodedata.normalize("NFKC", text)):
+        number, word = piece["number"] or "", (piece["word"] or "").casefold()
+        yield number, word, float(canonical(number)) if number and _is_reckonable(number) else _spoken(word)
+
+
+def _may_go_on(piece: _Piece) -> bool:
+    """Whether it may belong to a figure that has begun before; all else begins anew."""
+    _, word, said = piece
+    return word in _SCALES or word == "and" or (bool(word) and said is not None and word not in _ARTICLES)
+
+
+def _figures(pieces: Iterable[_Piece]) -> Iterator[tuple[str | float, Sequence[str | float]]]:
     """Each figure as a whole with the parts that it was put together from."""
     whole: float | None = None
     parts: list[str | float] = []
-    for piece in _PIECE.finditer(unicodedata.normalize("NFKC", text)):
-        number, word = piece["number"], (piece["word"] or "").casefold()
-        said = float(canonical(number)) if number and _is_reckonable(number) else _spoken(word)
-        if whole is not None and word in _SCALES:
+    for number, word, said in pieces:
+        if whole is not None and word in _SCALES and whole < _TOO_LARGE:
             whole = _scaled(whole, _SCALES[word])
             parts.append(float(_SCALES[word]))
         elif whole is not None and said is not None and word not in _ARTICLES and word and _continues(whole, said):
@@ -111,7 +157,7 @@ def _figures(text: str) -> Iterator[tuple[str | float, Sequence[str | float]]]:
 
 def _is_reckonable(number: str) -> bool:
     plain = canonical(number)
-    return len(plain) <= _LONGEST and plain.isascii() and plain.count(".") <= 1 and ":" not in plain
+    return len(plain) <= _LONGEST and bool(_RECKONABLE.fullmatch(plain))
 
 
 def _scaled(value: float, scale: int) -> float:

@@ -13,6 +13,8 @@ ALIKE = 0.6
 
 _COMPARED_CHARS = 2_000
 _Fields = Mapping[str, str]
+_Content = frozenset[tuple[str, int]]
+"""The words and figures of an entry, each time that one comes under a number of its own."""
 
 
 def assign(prefix: str, drafts: Sequence[DraftEntry], previous: Sequence[Entry], used: Iterable[str]) -> list[str]:
@@ -58,15 +60,20 @@ def _matched(drafts: Mapping[int, _Fields], entries: Mapping[str, _Fields]) -> d
     return matched
 
 
-def _likeness(one: Counter[str], other: Counter[str]) -> float:
+def _likeness(one: _Content, other: _Content) -> float:
     """The share of words that two texts have in common, whatever their order."""
-    total = one.total() + other.total()
-    return 2 * (one & other).total() / total if total else 0.0
+    total = len(one) + len(other)
+    return 2 * len(one & other) / total if total else 0.0
 
 
-def _content(fields: _Fields) -> Counter[str]:
+def _content(fields: _Fields) -> _Content:
     text = "\n".join(fields.values())[:_COMPARED_CHARS].casefold()
-    return Counter([*(word.stem for word in words(text)), *heard(text)])
+    times: Counter[str] = Counter()
+    content: set[tuple[str, int]] = set()
+    for word in (*(word.stem for word in words(text)), *heard(text)):
+        times[word] += 1
+        content.add((word, times[word]))
+    return frozenset(content)
 
 
 def _number(prefix: str, entry_id: str) -> int:

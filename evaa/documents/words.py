@@ -6,7 +6,9 @@ what holds for all. Writing without spaces is compared character by character.
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cached_property
 
 import msgspec
 
@@ -21,6 +23,8 @@ _BEGINS_SENTENCE = re.compile(r"(^|[.!?:;\n\u2026\u201c\u201e\"(\[\u2022|])[\s\u
 _LONGEST_STEM = 24
 _SHORTEST_PREFIX = 4
 _SHORTEST_CONTENT = 3
+EVERYWHERE = -1
+"""All the texts of a vocabulary."""
 
 _GRAMMAR = """
     the and for are was were has have had not you your our his her its their they them this that these those there here
@@ -49,40 +53,74 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class Vocabulary:
-    """The words of a text, to be asked whether they hold another word in some form."""
+    """The words of some texts, to be asked in which of them another word is, in some form.
 
-    def __init__(self, text: str) -> None:
-        self._stems: set[str] = set()
-        for word in words(text):
-            self._stems.update((word.stem, *word.parts))
-        self._prefixes = {stem[:end] for stem in self._stems for end in range(_SHORTEST_PREFIX, len(stem))}
+    Some of the texts are an integer with a bit for each: `1 << index`.
+    """
 
-    def holds(self, word: Word) -> bool:
+    def __init__(self, *texts: str) -> None:
+        self._where: dict[str, int] = {}
+        for index, text in enumerate(texts):
+            for stem in _stems(text):
+                self._where[stem] = self._where.get(stem, 0) | 1 << index
+        self._longer: dict[str, int] = {}
+
+    def holds(self, word: Word, among: int = EVERYWHERE) -> bool:
         """Whether the word, or each of its parts, is there: in another form, or as the beginning of a longer one."""
-        return self._has(word.stem) or all(map(self._has, word.parts))
+        is_compound = len(word.parts) > 1
+        return self._has(word.stem, among) or (is_compound and all(self._has(part, among) for part in word.parts))
 
-    def _has(self, stem: str) -> bool:
-        return (
-            stem in self._stems
-            or stem in self._prefixes
-            or any(stem[:end] in self._stems for end in range(_SHORTEST_PREFIX, len(stem)))
-        )
+    def _has(self, stem: str, among: int) -> bool:
+        for end in range(len(stem), min(len(stem), _SHORTEST_PREFIX) - 1, -1):
+            if self._where.get(stem[:end], 0) & among:
+                return True
+        return len(stem) >= _SHORTEST_PREFIX and bool(self._beginning_with(stem) & among)
+
+    def _beginning_with(self, prefix: str) -> int:
+        """Where words are that go on after it; found once for each prefix that is asked for and there."""
+        found = self._longer.get(prefix, 0)
+        if not found:
+            at = bisect_right(self._sorted, prefix)
+            while at < len(self._sorted) and self._sorted[at].startswith(prefix):
+                found |= self._where[self._sorted[at]]
+                at += 1
+            if found:
+                self._longer[prefix] = found
+        return found
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(self._where)
 
 
 def words(text: str) -> Iterator[Word]:
     """The words of a text in their order, figures left out."""
     plain = unicodedata.normalize("NFKC", text)
-    capitals_count = _capitals_count(plain)
+    capitals_count: bool | None = None
+    for at, token, parts in _tokens(plain):
+        is_name = "@" in token or any(map(_looks_like_a_name, parts))
+        if not is_name and len(token) > 1 and token[0].isupper() and not _begins_sentence(plain, at):
+            capitals_count = _capitals_count(plain) if capitals_count is None else capitals_count
+            is_name = capitals_count
+        stems = tuple(map(stem, parts))
+        yield Word(stems[0] if len(stems) == 1 else stem("".join(parts)), stems, is_name)
+
+
+def _tokens(plain: str) -> Iterator[tuple[int, str, list[str]]]:
+    """Each word with the place where it begins, and its parts; figures among these are left out."""
     for found in _TOKEN.finditer(plain):
         token = _POSSESSIVE.sub("", found[0])
         parts = [part for part in _PART.findall(token) if not part[0].isdecimal()]
         if parts:
-            stands_out = capitals_count and token[0].isupper() and not _begins_sentence(plain, found.start())
-            yield Word(
-                stem("".join(parts)),
-                tuple(map(stem, parts)),
-                "@" in token or any(map(_looks_like_a_name, parts)) or (stands_out and len(token) > 1),
-            )
+            yield found.start(), token, parts
+
+
+def _stems(text: str) -> set[str]:
+    """The stems of a text's words and of their parts."""
+    found: set[str] = set()
+    for _, _, parts in _tokens(unicodedata.normalize("NFKC", text)):
+        found.update(parts, ("".join(parts),))
+    return set(map(stem, found))
 
 
 def is_content(word: Word) -> bool:
