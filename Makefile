@@ -27,6 +27,7 @@ bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.turns
 	$(BIN)/python -m benchmarks.audio
 	$(BIN)/python -m benchmarks.storage
+	$(BIN)/python -m benchmarks.documents
 
 install: $(VENV)/.installed
 

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from evaa.documents.figures import Figures, claimed, heard
 from evaa.documents.words import Vocabulary, words
 
-WORDS = ["twenty", "five", "twenty-five", "hundred", "and", "thousand", "million", "zwei", "fünfundzwanzig", "tausend", "a", "40", "5,000", "2.5", "10:30", "3pm", "k", "SAP", "in-house", "e-mail", "Anna", "invoices", "Rechnungen", "İstanbul", "ﬁne", "n8n", "東京", "user@x.example", "automatically"]
+ENGLISH = "twenty five twenty-five hundred and thousand million a k 40 5,000 2.5 10:30 3pm invoices automatically"
+OTHERS = "zwei fünfundzwanzig tausend Rechnungen SAP in-house e-mail Anna İstanbul ﬁne n8n 東京 user@x.example"
+WORDS = f"{ENGLISH} {OTHERS}".split()
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join)
 SOME_TEXTS = st.lists(TEXTS, min_size=1, max_size=5)
 
