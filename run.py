@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
+from actors.computing import SWITCH_INTERVAL_S
 from actors.connection import ConnectionLimits
 from actors.daemon import AddressRefused, run_daemon
 from actors.persistence import PersistenceLimits
@@ -62,6 +63,7 @@ async def serve(settings: Settings, *, simulate: bool) -> None:
             spill=SpillFile(settings.spill_path),
             owner=new_owner(),
         )
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.freeze()  # what is loaded by now lives for ever: a collection need not walk it in the middle of a turn
         await run_daemon(Server(services, server_limits(settings)), services, settings.host, settings.port)
 

@@ -7,6 +7,9 @@ import trio
 
 T = TypeVar("T")
 
+SWITCH_INTERVAL_S = 0.001
+"""How long the loop waits at most each time for a thread that computes: CPython's own 5 ms would be felt in turns."""
+
 _one_at_a_time = trio.CapacityLimiter(1)
 
 
