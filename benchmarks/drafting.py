@@ -17,7 +17,7 @@ from protocols.dialects import TYPED_JSON
 
 HEADING = """
 From the closing reply to `completed` (durable), p50 / p95 in s. Pieces are written {at_once} at a time, those of stages
-before the project, that before the sections: {rounds} answers must follow one another. `floor` is as many times its time
+before the project, that before the sections: {rounds} answers must follow one another. `floor` is what these take
 
 | a piece's answer takes | sessions | s | floor | / floor |
 |---|---|---|---|---|"""
