@@ -34,7 +34,7 @@ PURE = (
     "evaa/stt/flux_endpointing.py",
 )
 PURE_IMPORTS = {
-    "base64", "binascii", "collections", "contextlib", "dataclasses", "difflib", "enum", "functools", "hashlib",
+    "base64", "binascii", "bisect", "collections", "contextlib", "dataclasses", "difflib", "enum", "functools", "hashlib",
     "importlib", "itertools", "json", "math", "re", "struct", "typing", "unicodedata", "urllib", "zlib",
     "msgspec", "pydantic_core", "yaml",
     "protocols",
