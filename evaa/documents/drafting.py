@@ -32,6 +32,17 @@ NOT_READ = "What was said here was too long to be read in whole; what stands in 
 MIN_TITLE_CHARS = 20
 MAX_TITLE_CHARS = 80
 
+_SUBJECT = r"(?:i|we|it|they|he|she|you|then|ich|wir|es|sie|er|dann)"
+_CLAUSE_END = re.compile(
+    rf"(?:,? (?:and|und)(?= {_SUBJECT}\b)|,? (?:so that|damit|sodass)\b|[,;:](?= )| [-\u2013\u2014](?= )|\u2014)",
+    re.IGNORECASE,
+)
+_NEEDS_MORE = re.compile(
+    r"\W*(?:(?:if|when|whenever|once|before|as soon as|wenn|falls|sobald|nachdem)\b|.*\b(?:and|or|und|oder)$)",
+    re.IGNORECASE,
+)
+"""A condition, and what breaks off in the middle."""
+
 _replace = msgspec.structs.replace
 
 
@@ -240,7 +251,20 @@ def _title(summary: Summary) -> str:
     sentence = (first if len(first) >= MIN_TITLE_CHARS else f"{first}. {second.partition('. ')[0]}").strip(". ")
     if not sentence:
         return UNTITLED
-    return sentence if len(sentence) <= MAX_TITLE_CHARS else sentence[: MAX_TITLE_CHARS - 1].rsplit(" ", 1)[0] + "…"
+    return sentence if len(sentence) <= MAX_TITLE_CHARS else _shortened(sentence)
+
+
+def _shortened(sentence: str) -> str:
+    """The sentence up to the last clause that fits, before a list, or else cut after a word."""
+    begin, fitting = 0, list[int]()
+    for found in _CLAUSE_END.finditer(sentence[: MAX_TITLE_CHARS + 1]):
+        if found.start() >= MIN_TITLE_CHARS and not _NEEDS_MORE.match(sentence[begin : found.start()]):
+            fitting.append(found.start())
+        begin = found.end()
+    if fitting:
+        end = next((end for end in fitting if sentence[end] == ":"), fitting[-1])
+        return sentence[:end].rstrip(" -\u2013\u2014")
+    return sentence[: MAX_TITLE_CHARS - 1].rsplit(" ", 1)[0] + "…"
 
 
 def _with_questions(documents: Documents) -> tuple[Section, ...]:
