@@ -10,7 +10,8 @@ import re
 
 import msgspec
 
-from evaa.documents.answers import Answer, default_questions
+from evaa.documents.exchanges import Answer
+from evaa.documents.topics import LABELS, NO_TOPIC, Topic, default_questions
 from evaa.interview.stages import default_stages
 from protocols.records import Stage
 
@@ -18,7 +19,8 @@ from protocols.records import Stage
 class Place(msgspec.Struct, frozen=True):
     """Where an answer goes: a section, the column of its words, and what stands in other columns beside them.
 
-    `by_sentence`: each sentence is an entry of its own, however short the answer.
+    `by_sentence`: each sentence is an entry of its own, however short the answer. `needs_context`: a short answer
+    stands behind its question, since nothing beside it says what it is about.
     """
 
     section: str
@@ -26,6 +28,7 @@ class Place(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
     choices: dict[str, str] = {}
     by_sentence: bool = False
+    needs_context: bool = True
 
 
 ELSEWHERE = (Place("scopeIn", "text"),)
@@ -35,72 +38,74 @@ _VOLUME = {"aspect": "volume"}
 _CANNOT_GO_ON = "The automation cannot carry on by itself"
 
 
-def _card(**labels: str) -> Place:
-    return Place("requirements", "then", labels)
+def _plain(section: str, column: str, *, choices: dict[str, str] | None = None, by_sentence: bool = False) -> Place:
+    """A place that says by itself what an answer there is about."""
+    return Place(section, column, choices=choices or {}, by_sentence=by_sentence, needs_context=False)
 
 
-PLACES: dict[tuple[int, int], tuple[Place, ...]] = {
-    (1, 0): (Place("scopeIn", "text"), _card()),
-    (1, 1): (Place("problem", "text"), Place("currentProcess", "text", choices={"aspect": "pain"})),
+def _card(topic: Topic, **labels: str) -> Place:
+    return Place("requirements", "then", {"title": LABELS[topic], **labels})
+
+
+PLACES: dict[Topic, tuple[Place, ...]] = {
+    (1, 0): (_plain("scopeIn", "text"), _card((1, 0))),
+    (1, 1): (_plain("problem", "text"), _plain("currentProcess", "text", choices={"aspect": "pain"})),
     (1, 2): (Place("stakeholders", "role", {"part": "Uses it, or feels the benefit of it"}),),
-    (1, 3): (Place("objectives", "objective"),),
+    (1, 3): (_plain("objectives", "objective"),),
     (2, 0): (
-        Place("futureProcess", "text", choices={"aspect": "trigger"}),
-        Place("requirements", "when", {"title": "What has to happen", "then": "The automation gets going."}),
+        _plain("futureProcess", "text", choices={"aspect": "trigger"}),
+        Place("requirements", "when", {"title": LABELS[2, 0], "then": "The automation gets going."}),
     ),
     (2, 1): (Place("futureProcess", "text", choices={"aspect": "trigger"}),),
-    (2, 2): (Place("nonFunctional", "requirement", {"quality": "How soon the automation should have started"}),),
+    (2, 2): (Place("nonFunctional", "requirement", {"quality": LABELS[2, 2]}),),
     (2, 3): (
         Place("businessRules", "rule"),
-        Place("requirements", "when", {"title": "When to stay quiet", "then": "The automation should stay quiet."}),
+        Place("requirements", "when", {"title": LABELS[2, 3], "then": "The automation should stay quiet."}),
     ),
-    (3, 0): (Place("currentProcess", "text", choices=_STEP, by_sentence=True),),
+    (3, 0): (_plain("currentProcess", "text", choices=_STEP, by_sentence=True),),
     (3, 1): (
         Place("currentProcess", "text", choices=_STEP),
         Place("stakeholders", "role", {"part": "Takes part along the way"}),
     ),
     (3, 2): (Place("businessRules", "rule", by_sentence=True),),
-    (3, 3): (
-        Place("futureProcess", "text", choices={"aspect": "result"}),
-        _card(title="What is there when everything is done"),
-    ),
-    (4, 0): (Place("integrations", "purpose", by_sentence=True),),
-    (4, 1): (Place("integrations", "purpose", by_sentence=True), _card(title="Where the final result should end up")),
+    (3, 3): (_plain("futureProcess", "text", choices={"aspect": "result"}), _card((3, 3))),
+    (4, 0): (_plain("integrations", "purpose", by_sentence=True),),
+    (4, 1): (Place("integrations", "purpose", by_sentence=True), _card((4, 1))),
     (4, 2): (
         Place("dependencies", "text"),
         Place("stakeholders", "role", {"part": "Looks after the accounts, and could give access to them"}),
     ),
     (4, 3): (Place("constraints", "text"),),
-    (5, 0): (Place("data", "field", choices={"personal": "unknown"}),),
-    (5, 1): (Place("businessRules", "rule", by_sentence=True), Place("requirements", "then", by_sentence=True)),
-    (5, 2): (Place("data", "example", {"field": "One typical example"}, {"personal": "unknown"}),),
-    (5, 3): (Place("data", "meaning", {"field": "Personal or confidential information"}, {"personal": "unknown"}),),
-    (6, 0): (Place("errorHandling", "failure"),),
+    (5, 0): (_plain("data", "field", choices={"personal": "unknown"}),),
+    (5, 1): (_plain("businessRules", "rule", by_sentence=True), Place("requirements", "then", by_sentence=True)),
+    (5, 2): (Place("data", "example", {"field": LABELS[5, 2]}, {"personal": "unknown"}),),
+    (5, 3): (Place("data", "meaning", {"field": LABELS[5, 3]}, {"personal": "unknown"}),),
+    (6, 0): (_plain("errorHandling", "failure"),),
     (6, 1): (
         Place("errorHandling", "alert", {"failure": _CANNOT_GO_ON}),
-        _card(title="Who should hear about it, and how", when=_CANNOT_GO_ON),
+        _card((6, 1), when=_CANNOT_GO_ON),
     ),
     (6, 2): (
         Place("businessRules", "rule"),
-        _card(title="What a person has to check or approve", given="Before the automation goes ahead"),
+        _card((6, 2), given="Before the automation goes ahead"),
         Place("stakeholders", "role", {"part": "Has to check or approve before the automation goes ahead"}),
     ),
-    (6, 3): (Place("risks", "risk"),),
+    (6, 3): (_plain("risks", "risk"),),
     (7, 0): (
-        Place("nonFunctional", "requirement", {"quality": "Cases in a normal week"}),
+        Place("nonFunctional", "requirement", {"quality": LABELS[7, 0]}),
         Place("currentProcess", "text", choices=_VOLUME),
     ),
     (7, 1): (
-        Place("nonFunctional", "requirement", {"quality": "Times when far more comes in than usual"}),
+        Place("nonFunctional", "requirement", {"quality": LABELS[7, 1]}),
         Place("currentProcess", "text", choices=_VOLUME),
     ),
     (7, 2): (Place("currentProcess", "text", choices=_VOLUME),),
     (7, 3): (
         Place("constraints", "text"),
-        Place("nonFunctional", "requirement", {"quality": "A limit the automation has to keep to"}),
+        Place("nonFunctional", "requirement", {"quality": LABELS[7, 3]}),
     ),
     (8, 0): (
-        Place("objectives", "objective"),
+        _plain("objectives", "objective"),
         Place("acceptanceTests", "expected", {"steps": "A few months after it has started"}),
     ),
     (8, 1): (Place("constraints", "text"),),
@@ -150,17 +155,17 @@ def places_of(answer: Answer) -> tuple[Place, ...]:
     """Where an answer goes; at least one place."""
     topic = topic_of(answer)
     places = PLACES.get(topic, ELSEWHERE)
-    if not (answer.was_asked_in_a_reply and answer.question in default_questions()):
+    if answer.question not in default_questions():
         places = tuple(_unlabelled(place) for place in places)
     return places[:1] if answer.is_bare else places
 
 
-def topic_of(answer: Answer) -> tuple[int, int]:
+def topic_of(answer: Answer) -> Topic:
     """The known question that an answer belongs to, or is like; (0, 0) if there is none."""
     if (known := default_questions().get(answer.question)) is not None:
         return known
     kind = kind_of(answer.stage)
-    return (kind, _number_like(kind, answer.question)) if kind else (0, 0)
+    return (kind, _number_like(kind, answer.question)) if kind else NO_TOPIC
 
 
 def _number_like(kind: int, question: str) -> int:

@@ -67,7 +67,8 @@ _FIGURE = r"[\u20ac$\u00a3]? ?\d[\d.,:'\u2019]{0,30}\d|[\u20ac$\u00a3]? ?\d"
 _NAME = r"[A-Z\u00c4\u00d6\u00dc][\w-]*(?: [A-Z\u00c4\u00d6\u00dc][\w-]*){0,2}"
 _QUOTED = "[\"\u201c\u201e'][^\"\u201c\u201d\u201e']{1,80}[\"\u201d\u201c']"
 _VALUE = rf"(?:{_QUOTED}|{_FIGURE}|(?-i:{_NAME}))"
-_UNIT = r"(?: ?(?:%|\u20ac|\$|[a-z\u00e4\u00f6\u00fc]{1,12}))?"
+_WORD = "[a-z\u00e4\u00f6\u00fc]{1,12}"
+_UNIT = rf"(?: ?(?:%|\u20ac|\$|{_WORD}))?(?: (?:an?|per|pro|im|am|in der) {_WORD})?"
 _PATTERNS = tuple(
     re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE)
     for pattern in (
@@ -130,6 +131,17 @@ def replacement_in(said: str) -> Replacement | None:
     old, new = (found[0][group].strip(_QUOTES) for group in ("old", "new"))
     is_alike = any(map(str.isdigit, old)) == any(map(str.isdigit, new))
     return Replacement(old, new) if old and new and is_alike else None
+
+
+def replaced_in(text: str, replacement: Replacement) -> str:
+    """Return the text with the old value, wherever it stands as a whole, replaced by the new."""
+    old, new = replacement.old, replacement.new
+    old_number, new_number = (re.search(r"\d[\d.,:'\u2019]*", value) for value in (old, new))
+    if old_number and new_number and not re.search(r"[^\W\d_]", old):
+        if old.strip() != old_number[0] or new.strip() == new_number[0]:
+            new = new_number[0]
+        return figures.replaced(text, old_number[0], new)
+    return re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", lambda _: new, text, flags=re.IGNORECASE)
 
 
 # --- what is meant ------------------------------------------------------------------------------------------------
@@ -200,17 +212,7 @@ def _with(replacement: Replacement, draft: DraftEntry, newest: Iterable[int]) ->
 
 
 def _replaced(fields: Mapping[str, str], replacement: Replacement) -> dict[str, str]:
-    return {key: _replaced_in(value, replacement) for key, value in fields.items()}
-
-
-def _replaced_in(text: str, replacement: Replacement) -> str:
-    old, new = replacement.old, replacement.new
-    old_number, new_number = (re.search(r"\d[\d.,:'\u2019]*", value) for value in (old, new))
-    if old_number and new_number and not re.search(r"[^\W\d_]", old):
-        if old.strip() != old_number[0] or new.strip() == new_number[0]:
-            new = new_number[0]
-        return figures.replaced(text, old_number[0], new)
-    return re.sub(rf"(?<!\w){re.escape(old)}(?!\w)", lambda _: new, text, flags=re.IGNORECASE)
+    return {key: replaced_in(value, replacement) for key, value in fields.items()}
 
 
 def _in_own_words(section: str, said: str, newest: tuple[int, ...]) -> DraftEntry:

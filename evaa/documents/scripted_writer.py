@@ -9,18 +9,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from evaa.documents import answers, systems
-from evaa.documents.answers import Answer, OpenQuestion
+from evaa.documents import answers, small_talk, systems
+from evaa.documents.answers import Answer, Contradiction, OpenQuestion
 from evaa.documents.catalogue import BY_KEY, TEXT, Column
 from evaa.documents.checking import MAX_ENTRIES, MAX_FIELD_CHARS
 from evaa.documents.placement import Place, places_of, topic_of
 from evaa.documents.questions import sentences, shortened
 from evaa.documents.scripted_review import NAME, kept, review, revised
+from evaa.documents.topics import label_of
 from protocols.records import Interview
 from protocols.writing import DraftEntry, Review, ReviewBrief, WritingBrief, Written
 
 ASKED_IN_VAIN = "It was asked, and not answered."
 NEVER_ASKED = "It was not asked."
+BOTH_SAID = "Both were said, and only one of them holds."
 NEEDED: tuple[tuple[str, str, str], ...] = (
     (
         "How does the automation sign in to each of the systems?",
@@ -73,6 +75,11 @@ _KINDS: tuple[tuple[str, str], ...] = (
 _EXPLAINED = re.compile(
     r"\b([A-Z][A-Z0-9]{1,9})\b(?: \(([^()]{3,200})\)|,? (?:means|stands for|is short for|steht für) ([^.;!?()]{3,200}))"
 )
+_CONDITIONAL = re.compile(
+    r"(?:If|When|Whenever|Wenn|Falls|Immer wenn) ((?:(?!, |[.!?;:] ).)+), (?:then |dann |so )?((?:(?!, |[.!?;:] ).)+)",
+    re.IGNORECASE,
+)
+"""A condition and what follows from it: told apart where there is just one comma."""
 
 
 class ScriptedWriter:
@@ -103,18 +110,19 @@ def _lists(brief: WritingBrief) -> dict[str, tuple[DraftEntry, ...]]:
 
 
 def _stage(interview: Interview, stage_id: str) -> dict[str, tuple[DraftEntry, ...]]:
-    """Contradictions stay empty: to see one, the answers would have to be understood."""
+    """A contradiction is what the user corrected unclearly: to see another, the answers would have to be understood."""
     stages = [stage for stage in interview.stages if stage.stage_id == stage_id]
     established = [
         DraftEntry({TEXT.key: piece}, answer.turns, "stated")
         for answer in answers.said(interview)
         if answer.stage.stage_id == stage_id
-        for piece in _pieces(answer.in_context)
+        for piece in _pieces(answer)
     ]
+    contradictions = [it for it in answers.contradictions(interview) if it.stage.stage_id == stage_id]
     unanswered = [question for stage in stages for question in answers.open_in(interview, stage)]
     return {
         "established": _fitted(established, (TEXT,)),
-        "contradictions": (),
+        "contradictions": _fitted([DraftEntry({TEXT.key: _sides(it)}, it.turns) for it in contradictions], (TEXT,)),
         "open": _fitted([_left_open(question) for question in unanswered], (TEXT,)),
     }
 
@@ -123,10 +131,22 @@ def _left_open(question: OpenQuestion) -> DraftEntry:
     return DraftEntry({TEXT.key: f"{question.question} {_why_open(question)}"}, question.turns)
 
 
+def _sides(it: Contradiction) -> str:
+    return f"“{_side(it.earlier)}” ({_turns(it.earlier_turns)}), or “{_side(it.later)}” ({_turns(it.later_turns)})"
+
+
+def _side(text: str) -> str:
+    return text if len(text) <= _PIECE_CHARS else f"{_cut([text], _PIECE_CHARS)[0]}…"
+
+
+def _turns(turns: Sequence[int]) -> str:
+    return f"turn{'s' if len(turns) > 1 else ''} {', '.join(map(str, turns))}"
+
+
 def _project(interview: Interview) -> Iterator[DraftEntry]:
     """A paragraph of what was answered in the first stage."""
     told = [answer for answer in answers.said(interview) if answer.stage in interview.stages[:1]]
-    pieces = [(piece, answer.turns) for answer in told for piece in _cut(sentences(answer.in_context), _PIECE_CHARS)]
+    pieces = [(piece, answer.turns) for answer in told for piece in _cut(_statements(answer), _PIECE_CHARS)]
     text, turns = "", dict[int, None]()
     for piece, sources in pieces:
         if text and len(text) + len(piece) > _PROJECT_CHARS:
@@ -163,29 +183,53 @@ def _entries(answer: Answer, place: Place) -> Iterator[DraftEntry]:
     kind = BY_KEY[place.section]
     headline = kind.columns[0].key
     if kind.layout == "cards":
-        for text in sentences(answer.text) if place.by_sentence else (answer.text,):
-            yield _card(answer, place, headline, text)
+        yield from _rules(answer, headline, place) if place.by_sentence else [_card(answer, place, headline)]
         return
     labels, column = place.labels, place.column
     if headline not in (column, *labels, *place.choices):
-        labels = {headline: answer.question} if answer.was_asked_in_a_reply else {}
+        labels = {headline: label_of(answer.question) or answer.question} if answer.was_asked_in_a_reply else {}
         column = column if labels else headline
     choices = place.choices | ({"personal": "no"} if answer.is_no and "personal" in place.choices else {})
-    text = answer.text if labels else answer.in_context
-    for piece in _pieces(text, by_sentence=place.by_sentence and text == answer.text):
+    needs_context = not labels and (place.needs_context or answer.is_bare)
+    for piece in _pieces(answer, by_sentence=place.by_sentence, needs_context=needs_context):
         yield DraftEntry({**choices, **labels, column: piece}, answer.turns, "stated")
 
 
-def _card(answer: Answer, place: Place, headline: str, text: str) -> DraftEntry:
+def _card(answer: Answer, place: Place, headline: str) -> DraftEntry:
     """Words under a label, or else under their own beginning; of a very long answer the rest stands elsewhere."""
-    title = _brief(answer, _TITLE_CHARS) if text == answer.text else shortened(text, _TITLE_CHARS)
-    words = text if len(text) <= _PIECE_CHARS else f"{_cut([text], _PIECE_CHARS)[0]}…"
-    return DraftEntry({headline: title, **place.labels, place.column: words}, answer.turns, "stated")
+    fields = {headline: _brief(answer, _TITLE_CHARS), **place.labels, place.column: _side(answer.text)}
+    return DraftEntry(fields, answer.turns, "stated")
+
+
+def _rules(answer: Answer, headline: str, place: Place) -> Iterator[DraftEntry]:
+    """Every statement under its own beginning; one that names a condition and what follows from it, by both."""
+    for text in answer.statements:
+        title = shortened(text, _TITLE_CHARS)
+        parts = _CONDITIONAL.fullmatch(text) if title == text else None
+        words = (
+            {"when": _as_sentence(parts[1]), "then": _as_sentence(parts[2])} if parts else {place.column: _side(text)}
+        )
+        yield DraftEntry({headline: title, **words}, answer.turns, "stated")
+
+
+def _as_sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _brief(answer: Answer, most_chars: int) -> str:
     """A short answer with its question, or the beginning of a long one."""
-    return answer.in_context if answer.in_context != answer.text else shortened(answer.text, most_chars)
+    return answer.in_context if answer.in_context != answer.text else _beginning(answer.text, most_chars)
+
+
+def _beginning(text: str, most_chars: int) -> str:
+    """The sentences that fit, but not those that say only how sure somebody is."""
+    first, *others = sentences(small_talk.gist(text)) or [""]
+    begun = shortened(first, most_chars)
+    for sentence in others:
+        if begun != first or len(begun) + len(sentence) >= most_chars:
+            break
+        begun = first = f"{begun} {sentence}"
+    return begun
 
 
 def _integrations(section: str, interview: Interview) -> Iterator[DraftEntry]:
@@ -212,20 +256,19 @@ def _solution(section: str, interview: Interview) -> Iterator[DraftEntry]:
     names = systems.names_in("\n".join(named))
     starts = [answer for answer in told if topic_of(answer) in ((2, 0), (2, 1)) and not answer.is_bare]
     if starts:
-        words = "\n".join(answer.in_context for answer in starts)[:MAX_FIELD_CHARS]
-        title = shortened(starts[0].text, _TITLE_CHARS)
-        yield _step(title, words, [turn for answer in starts for turn in answer.turns], "trigger", names)
+        words = "\n".join(answer.text if topic_of(answer) == (2, 0) else answer.in_context for answer in starts)
+        yield _step(words[:MAX_FIELD_CHARS], [turn for answer in starts for turn in answer.turns], "trigger", names)
     for answer in told:
         if topic_of(answer) == (3, 0) and not answer.is_bare:
-            for sentence in _cut(sentences(answer.text), _PIECE_CHARS):
-                title = shortened(sentence, _TITLE_CHARS)
-                yield _step(title, sentence, answer.turns, _kind_of_step(sentence), names)
+            for words in _cut(answer.statements, _PIECE_CHARS):
+                yield _step(words, answer.turns, _kind_of_step(words), names)
 
 
-def _step(title: str, words: str, turns: Iterable[int], kind: str, names: Sequence[str]) -> DraftEntry:
-    system = ", ".join(systems.mentioned(words, names))
-    fields = {"step": title, "kind": kind, "system": system, "detail": words}
-    return DraftEntry(fields, tuple(turns), "inferred")
+def _step(words: str, turns: Iterable[int], kind: str, names: Sequence[str]) -> DraftEntry:
+    """A step under its beginning, in full beside it where that is not all."""
+    title = shortened(small_talk.gist(words), _TITLE_CHARS)
+    fields = {"step": title, "kind": kind, "system": ", ".join(systems.mentioned(words, names))}
+    return DraftEntry(fields | ({"detail": words} if words != title else {}), tuple(turns), "inferred")
 
 
 def _kind_of_step(sentence: str) -> str:
@@ -235,6 +278,8 @@ def _kind_of_step(sentence: str) -> str:
 
 
 def _open_questions(section: str, interview: Interview) -> Iterator[DraftEntry]:
+    for it in answers.contradictions(interview):
+        yield DraftEntry({"question": f"Which of these holds: {_sides(it)}?", "reason": BOTH_SAID}, it.turns)
     for question in answers.open_questions(interview):
         yield DraftEntry({"question": question.question, "reason": _why_open(question)}, question.turns)
     told = "\n".join(answer.text for answer in answers.said(interview))
@@ -270,9 +315,19 @@ _WRITERS: dict[str, Callable[[str, Interview], Iterable[DraftEntry]]] = {
 # --- what fits ----------------------------------------------------------------------------------------------------
 
 
-def _pieces(text: str, *, by_sentence: bool = False) -> list[str]:
-    """A short text as it is, a long one by sentences."""
-    return [text] if len(text) <= _ONE_PIECE_CHARS and not by_sentence else _cut(sentences(text), _PIECE_CHARS)
+def _pieces(answer: Answer, *, by_sentence: bool = False, needs_context: bool = True) -> list[str]:
+    """A short answer as it is, or behind its question; a long one by sentences."""
+    if needs_context and answer.in_context != answer.text:
+        return [answer.in_context]
+    return (
+        [answer.text]
+        if len(answer.text) <= _ONE_PIECE_CHARS and not by_sentence
+        else _cut(answer.statements, _PIECE_CHARS)
+    )
+
+
+def _statements(answer: Answer) -> list[str]:
+    return [answer.in_context] if answer.in_context != answer.text else answer.statements
 
 
 def _cut(texts: Sequence[str], most_chars: int) -> list[str]:

@@ -7,12 +7,16 @@ question. Its notes are the user's words under the question that they answer.
 
 import re
 
+from evaa.documents.small_talk import is_at_a_loss
 from evaa.interview.views import GOODBYE
 from protocols.ports import Answer, AnswerSink, TurnBrief
 
 NAME = "scripted"
 
-_ACKNOWLEDGEMENTS = ("Thank you.", "Got it.", "Understood.", "Good to know.", "Thanks, noted.")
+_ACKNOWLEDGEMENTS = ("Thank you.", "Got it.", "Understood.", "All right.", "Thanks, noted.")
+_NO_MATTER = ("That is fine.", "No problem.", "That does not matter.")
+"""What is said to somebody who has no answer."""
+
 _NOTHING_TO_ADD = re.compile(
     r"(nothing( else| more)?|skip( it| this)?|next|go on|that('| i)s (all|it|everything))[.! ]*",
     re.IGNORECASE,
@@ -27,7 +31,7 @@ class ScriptedInterviewer:
     async def answer(self, brief: TurnBrief, sink: AnswerSink) -> Answer:
         """See `Interviewer.answer`."""
         goes_on, question = _decide(brief)
-        text = f"{_ACKNOWLEDGEMENTS[brief.turn % len(_ACKNOWLEDGEMENTS)]} {question}" if question else GOODBYE
+        text = f"{_acknowledgement(brief)} {question}" if question else GOODBYE
         sink.text(text)
         return Answer(
             text=text,
@@ -43,6 +47,11 @@ def _decide(brief: TurnBrief) -> tuple[bool, str]:
     if remaining and brief.follow_ups_left and not _NOTHING_TO_ADD.fullmatch(brief.words.strip()):
         return False, remaining[0]
     return True, brief.next_stage.opening if brief.next_stage else ""
+
+
+def _acknowledgement(brief: TurnBrief) -> str:
+    fitting = _NO_MATTER if is_at_a_loss(brief.words) else _ACKNOWLEDGEMENTS
+    return fitting[brief.turn % len(fitting)]
 
 
 def _question_answered(brief: TurnBrief) -> str:

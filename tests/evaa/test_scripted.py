@@ -1,5 +1,6 @@
 """The scripted interviewer: a whole interview from what the stages carry."""
 
+import msgspec
 import pytest
 
 from evaa.interview.engine import TurnEngine
@@ -98,6 +99,21 @@ async def test_a_user_with_nothing_to_add_is_asked_each_opening_only() -> None:
 )
 async def test_plainly_nothing_to_add_is_told_from_an_answer(words: str, goes_on: bool) -> None:
     assert (await ask(brief(words=words))).wants_next == goes_on
+
+
+@pytest.mark.parametrize("words", ["I have nothing to add there.", "No idea.", "Keine Ahnung", "Nothing more.", "skip"])
+@pytest.mark.parametrize("turn", range(1, 6))
+async def test_nobody_is_thanked_for_having_no_answer(words: str, turn: int) -> None:
+    asked = msgspec.structs.replace(brief(words=words), turn=turn)
+    assert (await ask(asked)).text.partition(".")[0] in ("That is fine", "No problem", "That does not matter")
+    thanked = msgspec.structs.replace(asked, words="Nobody approves it.")
+    assert (await ask(thanked)).text.partition(".")[0] in (
+        "Thank you",
+        "Got it",
+        "Understood",
+        "All right",
+        "Thanks, noted",
+    )
 
 
 def brief(*, words: str = "words", used: int = 0, left: int = 3, interview: SessionRecord | None = None) -> TurnBrief:

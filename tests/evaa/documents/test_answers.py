@@ -2,8 +2,9 @@
 
 import pytest
 
-from evaa.documents import answers
+from evaa.documents import answers, small_talk
 from evaa.documents.questions import question_of, questions, sentences, shortened
+from evaa.documents.topics import default_questions
 from evaa.interview.stages import default_stages
 from protocols.records import Interview, Outcome, TurnRecord
 from tests.evaa.documents.interview import DONT_KNOW, invoices
@@ -21,7 +22,7 @@ def interview(*turns: TurnRecord, closed: int = 0) -> Interview:
 
 
 def test_every_answer_of_the_interview_has_the_question_that_it_answers() -> None:
-    known = answers.default_questions()
+    known = default_questions()
     topics = [known[answer.question] for answer in answers.said(invoices())]
     asked = [(stage, number) for stage in range(1, 9) for number in range(4)]
     assert topics == [topic for topic in asked if topic not in ((3, 2), (3, 3))]
@@ -99,7 +100,7 @@ def test_the_last_question_is_the_question_without_what_leads_up_to_it() -> None
     assert question_of("A rough guess will do: how many?") == "How many?"
     assert question_of("Thank you.") == ""
     assert len({question_of(it) for stage in default_stages() for it in (stage.opening, *stage.follow_ups)}) == 32
-    assert "" not in answers.default_questions()
+    assert "" not in default_questions()
 
 
 def test_the_first_turn_answers_the_opening() -> None:
@@ -143,4 +144,4 @@ def test_what_is_shortened_ends_with_a_word() -> None:
     ],
 )
 def test_ordinary_ways_to_be_at_a_loss_are_no_statements(words: str, is_at_a_loss: bool) -> None:
-    assert (answers._AT_A_LOSS.fullmatch(words) is not None) == is_at_a_loss
+    assert small_talk.is_at_a_loss(words) == is_at_a_loss

@@ -2,10 +2,11 @@
 
 import pytest
 
-from evaa.documents.answers import Answer, default_questions
+from evaa.documents.answers import Answer
 from evaa.documents.catalogue import BY_KEY, SECTIONS
 from evaa.documents.placement import ELSEWHERE, PLACES, Place, kind_of, places_of, topic_of
 from evaa.documents.systems import mentioned, names_in
+from evaa.documents.topics import LABELS, default_questions
 from evaa.documents.words import Vocabulary, is_content, words
 from evaa.interview.stages import default_stages
 from protocols.records import Stage
@@ -37,6 +38,18 @@ def test_labels_are_words_of_the_question(topic: tuple[int, int], place: Place) 
     question = Vocabulary(QUESTIONS[topic])
     said = [word for label in place.labels.values() for word in words(label) if is_content(word)]
     assert [word for word in said if not question.holds(word)] == []
+
+
+@pytest.mark.parametrize(("topic", "label"), LABELS.items())
+def test_a_short_answer_stands_behind_words_of_its_question(topic: tuple[int, int], label: str) -> None:
+    question = Vocabulary(QUESTIONS[topic])
+    assert [word for word in words(label) if is_content(word) and not question.holds(word)] == []
+    answer = Answer(default_stages()[topic[0] - 1], "By Anna.", (1,), QUESTIONS[topic])
+    assert answer.in_context == f"{label}: By Anna."
+
+
+def test_every_default_question_has_its_words() -> None:
+    assert sorted(LABELS) == sorted(QUESTIONS)
 
 
 def test_every_section_that_the_catalogue_feeds_is_fed() -> None:
@@ -92,6 +105,10 @@ def test_a_bare_no_goes_to_one_place() -> None:
         ("DATEV. It is DATEV, on a Monday.", ["DATEV"]),
         ("Die Rechnungen liegen in SharePoint und im Postfach.", ["SharePoint"]),
         ("Nothing at all.", []),
+        ("We keep the PDFs, URLs and CSVs in DATEV, IDs and QR codes, too.", ["DATEV"]),
+        ("It is Mr Aydin, and Frau Holm, who use Werbas.", ["Werbas"]),
+        ("The director has the final word, we zoom in.", []),
+        ("The quote is in Word, the calendar in Microsoft 365.", ["Word", "Microsoft 365"]),
     ],
 )
 def test_names_of_systems_are_found(text: str, names: list[str]) -> None:
@@ -100,3 +117,4 @@ def test_names_of_systems_are_found(text: str, names: list[str]) -> None:
 
 def test_a_name_is_mentioned_as_a_whole_word() -> None:
     assert mentioned("we save it in outlook", ["Outlook", "IT", "DATEV"]) == ["Outlook"]
+    assert mentioned("she has the final word", ["Word"]) == []

@@ -39,7 +39,7 @@ def test_a_stage_establishes_what_was_answered_in_it() -> None:
     assert texts(written["established"]) == [
         "About forty a day, so two hundred a week.",
         "At the end of the quarter it is twice as much.",
-        "About how long does one case take when a person does it by hand? Four to five minutes.",
+        "How long one case takes by hand: Four to five minutes.",
         "Bookings have to be finished by 6 pm.",
     ]
     assert [entry.source_turns for entry in written["established"]] == [(25, 26), (27,), (28,), (29,)]
@@ -96,14 +96,26 @@ def test_the_solution_begins_with_the_trigger_and_follows_the_steps() -> None:
 def test_a_rule_is_a_requirement_of_its_own() -> None:
     cards = {entry.fields["title"]: entry.fields for entry in section(INTERVIEW, "requirements")}
     rule = "If the supplier is not in the list, the invoice waits for Anna."
-    assert cards[rule] == {"title": rule, "then": rule}
+    assert cards[rule] == {
+        "title": rule,
+        "when": "The supplier is not in the list",
+        "then": "The invoice waits for Anna.",
+    }
     assert cards["What has to happen"]["when"] == "An email with a PDF arrives in our invoice mailbox."
     assert not {key for fields in cards.values() for key in fields} & {"priority"}
 
 
 def test_short_answers_stand_in_context() -> None:
     risks, nfr = section(INTERVIEW, "risks"), section(INTERVIEW, "nonFunctional")
-    assert texts(risks, "risk") == [f"{default_stages()[5].follow_ups[2]} Paying the same invoice twice."]
+    assert texts(risks, "risk") == ["Paying the same invoice twice."], "a risk says what it is"
+    assert "By when to have it running: By the first of October." in texts(section(INTERVIEW, "constraints"))
+    turns = [
+        msgspec.structs.replace(turn, text="None.") if turn.text.startswith("Paying") else turn
+        for turn in INTERVIEW.turns
+    ]
+    no_risk = msgspec.structs.replace(INTERVIEW, turns=tuple(turns))
+    assert texts(section(no_risk, "risks"), "risk") == ["The worst thing by mistake: None."], "but none says nothing"
+    assert texts(section(INTERVIEW, "futureProcess"))[0] == "An email with a PDF arrives in our invoice mailbox."
     assert nfr[0].fields == {
         "quality": "How soon the automation should have started",
         "requirement": "Within ten minutes.",

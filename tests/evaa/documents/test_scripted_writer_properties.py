@@ -11,6 +11,7 @@ from evaa.documents.checking import MAX_ENTRIES, check
 from evaa.documents.placement import PLACES
 from evaa.documents.questions import sentences
 from evaa.documents.scripted_writer import ASKED_IN_VAIN, NEEDED, NEVER_ASKED
+from evaa.documents.topics import label_of
 from evaa.interview.stages import default_stages
 from protocols.records import Interview, Outcome, Stage, TurnRecord
 from protocols.writing import DraftEntry
@@ -125,9 +126,9 @@ def test_nothing_is_written_but_words_of_the_user_questions_and_a_few_fixed_word
 
 def _is_said(text: str, asked: set[str], said: str) -> bool:
     for question in sorted(filter(None, asked), key=len, reverse=True):
-        text = text.replace(question, "\n")
+        text = text.replace(question, "\n").replace(f"{label_of(question)}: ", "\n")
     parts = [part for line in text.splitlines() for part in re.split(r"…|, |(?<=[^\W_])\.(?: |$)", line)]
-    return all(letters(part) in said for part in parts)
+    return all(letters(part).casefold() in said.casefold() for part in parts)
 
 
 @settings(max_examples=30, deadline=None)
