@@ -24,8 +24,11 @@ from protocols.records import Stage
 _MOST_STATEMENTS = 12
 """A longer answer is a story, which corrects nothing."""
 
-_FARTHEST = 300
+_FARTHEST = 200
 """How many statements back one looks."""
+
+_MOST_CORRECTIONS = 50
+"""Nobody corrects so much; whoever seems to is not compared any more."""
 
 _ALIKE = 2
 """How many words two statements that are about the same have in common at least."""
@@ -111,6 +114,7 @@ class _Corrector:
         self._answers: list[Answer] = []
         self._contradictions: list[Contradiction] = []
         self._passed_over: set[tuple[int, ...]] = set()
+        self._left = _MOST_CORRECTIONS
 
     def settled(self) -> Settled:
         return Settled(tuple(self._answers), tuple(self._contradictions), frozenset(self._passed_over))
@@ -130,9 +134,15 @@ class _Corrector:
             self._passed_over.add(answer.turns)
 
     def _correct(self, said: str, answer: Answer) -> bool:
-        change = _change(said, topic_of(answer), list(self._earlier()))
+        if not self._left or not (taking_back.mark_of(said) or replacement_in(said)):
+            return False
+        self._left -= 1
+        earlier = list(self._earlier())
+        change = _change(said, topic_of(answer), earlier)
         if change is None:
             return False
+        for statement in _left_over(change, taking_back.core(said), earlier):
+            self._contradict(statement, said, answer)
         # From the last to the first, since an answer that is taken apart moves what comes after it.
         for statement in sorted(change.statements, key=lambda it: (it.position, it.index), reverse=True):
             if change.replacement is None:
@@ -149,16 +159,19 @@ class _Corrector:
             context = label_of(answer.question) if answer.in_context != answer.text else ""
             for index, text in enumerate(answer.statements[: _FARTHEST - count]):
                 count += 1
-                yield _Statement(position, index, text, _content(f"{context} {text}"), claimed(text))
+                yield _Statement(position, index, text, _content(f"{context} {text}"), _claimed(text))
 
     def _replace(self, statement: _Statement, replacement: Replacement, said: str, answer: Answer) -> None:
         core = taking_back.core(said)
         self._put(statement, _merged(statement, replaced_in(statement.text, replacement), core), answer)
 
     def _contest(self, statement: _Statement, said: str, answer: Answer) -> None:
+        self._contradict(statement, said, answer)
+        self._put(statement, f"{statement.text} {said}", answer)
+
+    def _contradict(self, statement: _Statement, said: str, answer: Answer) -> None:
         earlier = self._answers[statement.position]
         self._contradictions.append(Contradiction(earlier.stage, statement.text, earlier.turns, said, answer.turns))
-        self._put(statement, f"{statement.text} {said}", answer)
 
     def _put(self, statement: _Statement, text: str, answer: Answer) -> None:
         """Put a text in place of a statement, an answer of its own if there are others beside it."""
@@ -173,11 +186,25 @@ class _Corrector:
         self._answers[statement.position : statement.position + 1] = [part for part in parts if part.text]
 
 
+def _left_over(change: _Change, core: str, earlier: Sequence[_Statement]) -> Iterator[_Statement]:
+    """What still has the value that gives way, in words that the correction has, too: it may be meant or not."""
+    replacement = change.replacement
+    if replacement is None or not _claimed(replacement.old):
+        return
+    values = _content(f"{replacement.old} {replacement.new}")
+    own = _content(core).union(*(statement.content for statement in change.statements)) - values
+    for statement in earlier:
+        units = _units(statement.text, replacement.old)
+        has_value = statement not in change.statements and _claimed(replacement.old) <= statement.figures
+        if has_value and units & own and (statement.content - units) & own:
+            yield statement
+
+
 def _merged(statement: _Statement, replaced: str, core: str) -> str:
     """The statement with the new value, the correction if that says all of it, or both if each says more."""
     if _content(core) <= statement.content | _content(replaced):
         return replaced
-    says_all = _content(statement.text) <= _content(core) and claimed(replaced) <= claimed(core)
+    says_all = _content(statement.text) <= _content(core) and _claimed(replaced) <= _claimed(core)
     return core if says_all else f"{replaced} {core}"
 
 
@@ -200,7 +227,7 @@ def _change(said: str, topic: Topic, earlier: Sequence[_Statement]) -> _Change |
 
 def _by_both_values(core: str, named: Replacement, is_marked: bool, earlier: Sequence[_Statement]) -> _Change | None:
     """Both values are named: certain if one knows which statement is meant, and nothing else in it changes."""
-    is_figure = bool(claimed(named.old))
+    is_figure = bool(_claimed(named.old))
     holding = [statement for statement in earlier if _holds(statement, named, core)]
     values = _content(f"{named.old} {named.new}")
     own = _content(core) - values - _units(core, named.new)
@@ -234,7 +261,8 @@ def _by_likeness(core: str, mark: taking_back.Mark, earlier: Sequence[_Statement
     is_certain = len(best.figures) == 1 and len(own & best.content) >= _ALIKE and (mark == "plain" or not adds)
     if figures is None or not is_certain or not _is_replaced(best, figures):
         return _Change([best])
-    return _Change([it for it in differing if it.figures == best.figures and _figures(core, it) == figures], figures)
+    shared = own & best.content
+    return _Change([it for it in differing if shared <= it.content and it.figures == best.figures], figures)
 
 
 def _is_alike(core: str, own: frozenset[str], statement: _Statement) -> bool:
@@ -245,7 +273,7 @@ def _is_alike(core: str, own: frozenset[str], statement: _Statement) -> bool:
 
 def _figures(core: str, statement: _Statement) -> Replacement | None:
     """The figure of a statement that a correction has another one for: of the same unit, as far as one can tell."""
-    old = [found[0] for found in _FIGURE.finditer(statement.text) if canonical(found[0]) not in claimed(core)]
+    old = [found[0] for found in _FIGURE.finditer(statement.text) if canonical(found[0]) not in _claimed(core)]
     old = old or [found[0] for found in _FIGURE.finditer(statement.text)]
     new = [found[0] for found in _FIGURE.finditer(core) if canonical(found[0]) not in statement.figures]
     is_bare = not _content(statement.text)
@@ -254,7 +282,7 @@ def _figures(core: str, statement: _Statement) -> Replacement | None:
 
 
 def _holds(statement: _Statement, named: Replacement, core: str) -> bool:
-    if figures := claimed(named.old):
+    if figures := _claimed(named.old):
         units = _units(core, named.new) | _units(core, named.old)
         of_statement = _units(statement.text, named.old)
         return figures <= statement.figures and (not (units and of_statement) or _are_alike(units, of_statement))
@@ -265,6 +293,7 @@ def _are_alike(one: frozenset[str], other: frozenset[str]) -> bool:
     return bool(one & other) or one == other
 
 
+@lru_cache(maxsize=4_096)
 def _units(text: str, figure: str) -> frozenset[str]:
     """The words that follow a figure and may say of what it is."""
     wanted = {canonical(found[0]) for found in _FIGURE.finditer(figure)}
@@ -285,6 +314,11 @@ def _is_like_in_wish(core: str, statement: _Statement) -> bool:
 
 def _is_replaced(statement: _Statement, replacement: Replacement) -> bool:
     return replaced_in(statement.text, replacement) != statement.text
+
+
+@lru_cache(maxsize=4_096)
+def _claimed(text: str) -> frozenset[str]:
+    return claimed(text)
 
 
 @lru_cache(maxsize=4_096)

@@ -31,6 +31,12 @@ class Place(msgspec.Struct, frozen=True):
     needs_context: bool = True
 
 
+_EXAMPLE = (5, 2)
+_PRIVATE = re.compile(
+    r"\b(?:confidential|personal|private|secret|vertraulich\w*|personenbezogen\w*|geheim\w*)\b", re.IGNORECASE
+)
+"""Who is asked for an example without what is private may speak of what is private instead."""
+
 ELSEWHERE = (Place("scopeIn", "text"),)
 
 _STEP = {"aspect": "step"}
@@ -106,13 +112,15 @@ PLACES: dict[Topic, tuple[Place, ...]] = {
     ),
     (8, 0): (
         _plain("objectives", "objective"),
-        Place("acceptanceTests", "expected", {"steps": "A few months after it has started"}),
+        Place("acceptanceTests", "expected", {"title": LABELS[8, 0], "steps": "A few months after it has started"}),
     ),
     (8, 1): (Place("constraints", "text"),),
     (8, 2): (Place("constraints", "text"),),
     (8, 3): (Place("stakeholders", "role", {"part": "Has the final word on whether it goes live"}),),
 }
 """By the default stage's position and the number of its question. The first place is also for a bare yes or no."""
+
+_OF_PRIVACY = (_plain("data", "field", choices={"personal": "unknown"}),)
 
 _LIKE: dict[int, tuple[tuple[str, int], ...]] = {
     1: ((r"who\b|whom|team", 2), (r"different|better|improve|achieve|goal", 3), (r"bother|slow|problem|cost|pain", 1)),
@@ -154,6 +162,8 @@ def kind_of(stage: Stage) -> int:
 def places_of(answer: Answer) -> tuple[Place, ...]:
     """Where an answer goes; at least one place."""
     topic = topic_of(answer)
+    if topic == _EXAMPLE and _PRIVATE.search(answer.text):
+        return _OF_PRIVACY
     places = PLACES.get(topic, ELSEWHERE)
     if answer.question not in default_questions():
         places = tuple(_unlabelled(place) for place in places)

@@ -17,6 +17,8 @@ from evaa.documents.placement import Place, places_of, topic_of
 from evaa.documents.questions import sentences, shortened
 from evaa.documents.scripted_review import NAME, kept, review, revised
 from evaa.documents.topics import label_of
+from evaa.documents.words import Vocabulary, is_content
+from evaa.documents.words import words as words_of
 from protocols.records import Interview
 from protocols.writing import DraftEntry, Review, ReviewBrief, WritingBrief, Written
 
@@ -50,6 +52,9 @@ NEEDED: tuple[tuple[str, str, str], ...] = (
 _SUMMED_UP = ((1, 0), (1, 1), (2, 0), (3, 3), (8, 0))
 """The questions whose answers are the summary."""
 
+_SUMMED_UP_BEHIND_LABELS = ((3, 3), (8, 0))
+"""Those of them whose answers hardly speak for themselves."""
+
 _ONE_PIECE_CHARS = 240
 _PIECE_CHARS = 1_000
 _TITLE_CHARS = 90
@@ -58,7 +63,7 @@ _PROJECT_CHARS = 1_200
 
 _KINDS: tuple[tuple[str, str], ...] = (
     ("approval", r"approv\w*|signs? (it |them )?off|releases?|gibt \w+ frei|freig\w+"),
-    ("decision", r"if|whether|decides?|depending|falls|entscheide\w*"),
+    ("decision", r"if|whether|decides?|depending|falls|ob|entscheide\w*"),
     ("wait", r"waits?|warte\w*"),
     (
         "notify",
@@ -66,17 +71,22 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "write",
-        r"enters?|types?|saves?|stores?|writes?|books?|creates?|updates?|uploads?|files|puts?|adds?|trägt|tippe\w*",
+        r"enters?|types?|saves?|stores?|writes?|books?|creates?|updates?|uploads?|files|puts?|adds?|trägt|tippe\w*|buch(?:t|e|en)|leg(?:t|e|en)|speicher\w*|erfass\w*",
     ),
-    ("read", r"opens?|reads?|downloads?|receives?|looks?|checks?|gets?|collects?|exports?|öffne\w*|lese\w*"),
+    (
+        "read",
+        r"opens?|reads?|downloads?|receives?|looks?|checks?|gets?|collects?|exports?|öffne\w*|lese\w*|liest|prüf\w*",
+    ),
 )
 """Kinds of steps by plain words, the more telling first."""
 
 _EXPLAINED = re.compile(
     r"\b([A-Z][A-Z0-9]{1,9})\b(?: \(([^()]{3,200})\)|,? (?:means|stands for|is short for|steht für) ([^.;!?()]{3,200}))"
 )
+_CONDITION = re.compile(r"(?:If|When|Whenever|Wenn|Falls|Immer wenn) ", re.IGNORECASE)
+_CLAUSE = r"(?:(?!, |[.!?;:] ).)+"
 _CONDITIONAL = re.compile(
-    r"(?:If|When|Whenever|Wenn|Falls|Immer wenn) ((?:(?!, |[.!?;:] ).)+), (?:then |dann |so )?((?:(?!, |[.!?;:] ).)+)",
+    rf"(?:If|When|Whenever) ({_CLAUSE}), (?:then )?({_CLAUSE})|(?:Wenn|Falls) ({_CLAUSE}), (dann {_CLAUSE})",
     re.IGNORECASE,
 )
 """A condition and what follows from it: told apart where there is just one comma."""
@@ -202,14 +212,14 @@ def _card(answer: Answer, place: Place, headline: str) -> DraftEntry:
 
 
 def _rules(answer: Answer, headline: str, place: Place) -> Iterator[DraftEntry]:
-    """Every statement under its own beginning; one that names a condition and what follows from it, by both."""
+    """Those statements that name a condition, with what follows from it; all of them stand among the rules, too."""
     for text in answer.statements:
         title = shortened(text, _TITLE_CHARS)
-        parts = _CONDITIONAL.fullmatch(text) if title == text else None
-        words = (
-            {"when": _as_sentence(parts[1]), "then": _as_sentence(parts[2])} if parts else {place.column: _side(text)}
-        )
-        yield DraftEntry({headline: title, **words}, answer.turns, "stated")
+        if parts := _CONDITIONAL.fullmatch(text) if title == text else None:
+            when, then = map(_as_sentence, filter(None, parts.groups()))
+            yield DraftEntry({headline: title, "when": when, "then": then}, answer.turns, "stated")
+        elif _CONDITION.match(text) and title != text:
+            yield DraftEntry({headline: title, place.column: _side(text)}, answer.turns, "stated")
 
 
 def _as_sentence(words: str) -> str:
@@ -246,7 +256,10 @@ def _executive_summary(section: str, interview: Interview) -> Iterator[DraftEntr
     for topic in _SUMMED_UP:
         answer = next((answer for answer in told if topic_of(answer) == topic and not answer.is_bare), None)
         if answer is not None:
-            yield DraftEntry({TEXT.key: _brief(answer, _SUMMARY_CHARS)}, answer.turns, "stated")
+            words = _brief(answer, _SUMMARY_CHARS)
+            label = label_of(answer.question) if topic in _SUMMED_UP_BEHIND_LABELS else ""
+            needs_label = label and not any(map(Vocabulary(words).holds, filter(is_content, words_of(label))))
+            yield DraftEntry({TEXT.key: f"{label}: {words}" if needs_label else words}, answer.turns, "stated")
 
 
 def _solution(section: str, interview: Interview) -> Iterator[DraftEntry]:

@@ -90,10 +90,12 @@ _MANY = """
 """
 _INTERJECTIONS = frozenset(_FEW.split())
 _ASSENT = frozenset(_YES_AND_NO.split())
+_YES_OR_NO = _ASSENT - {"right"}
 TALK = _INTERJECTIONS | frozenset(_MANY.split())
 """What may stand around it. None of it could be an answer by itself: no nobody, never, sometimes, today, not."""
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+_TRAILING_BUT = re.compile(r",? (?:but|aber)\W*$", re.IGNORECASE)
 _NO_FIRST = re.compile(r"^\W*(?:no|nope|nein)[,.!]+")
 
 
@@ -112,9 +114,17 @@ def is_unsure(sentence: str) -> bool:
 def substance(text: str, *, assent_counts: bool = False) -> str:
     """The text without sentences in which somebody only thinks aloud; as it is if there is no other.
 
-    `assent_counts`: a yes or no among them answers something and is kept.
+    `assent_counts`: a yes or no among them answers something and is kept. A beginning that only says how sure somebody
+    is stands in brackets behind the first statement.
     """
-    return _without(text, lambda sentence: _is_aside(sentence, assent_counts=assent_counts))
+    found = [
+        (sentence, "" if not _is_aside(sentence) else _assent_in(sentence) if assent_counts else None)
+        for sentence in sentences(text)
+    ]
+    kept = [sentence if assent == "" else assent for sentence, assent in found if assent is not None]
+    if all(assent != "" for _, assent in found):
+        return text
+    return " ".join(_with_doubt_behind(kept)) if kept else text
 
 
 def gist(text: str) -> str:
@@ -127,6 +137,9 @@ def statements(text: str) -> list[str]:
     found: list[str] = []
     held = ""
     for sentence in sentences(text):
+        if found and sentence.startswith("(") and is_unsure(sentence):
+            found[-1] += f" {sentence}"
+            continue
         joined = f"{held} {sentence}".strip()
         held = joined if is_unsure(sentence) else ""
         if not held:
@@ -142,11 +155,21 @@ def _without(text: str, is_left_out: Callable[[str], bool]) -> str:
     return " ".join(kept) if kept and len(kept) < len(found) else text
 
 
-def _is_aside(sentence: str, *, assent_counts: bool) -> bool:
-    plain = _plain(sentence)
-    if assent_counts and not _ASSENT.isdisjoint(_WORD.findall(plain)):
-        return False
-    return _is_only(plain, _ASIDE, _INTERJECTIONS | _ASSENT)
+def _is_aside(sentence: str) -> bool:
+    return _is_only(_plain(sentence), _ASIDE, _INTERJECTIONS | _ASSENT)
+
+
+def _assent_in(sentence: str) -> str | None:
+    """The yes or no that a sentence begins with, as a sentence; None if it has none."""
+    first = _WORD.search(sentence)
+    return f"{first[0]}." if first and first[0].casefold() in _YES_OR_NO else None
+
+
+def _with_doubt_behind(found: list[str]) -> list[str]:
+    if len(found) < 2 or not is_unsure(found[0]) or is_unsure(found[1]):
+        return found
+    doubt = _TRAILING_BUT.sub("", found[0]).rstrip(" .,")
+    return [found[1], f"({doubt}.)", *found[2:]]
 
 
 def _is_only(plain: str, phrases: re.Pattern[str], others: AbstractSet[str]) -> bool:

@@ -1,6 +1,8 @@
 """What the user corrects in the middle of the interview: certain, in doubt, or no correction at all."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from evaa.documents import answers
 from evaa.documents.answers import Answer
@@ -108,6 +110,14 @@ def test_a_value_that_was_said_of_two_things_is_in_doubt() -> None:
     assert stands(told(*said, (PEAK, "Actually it is 60 a week, not 40.")))[0] == (VOLUME, "60 a week.", (1, 3))
 
 
+def test_what_else_has_the_old_value_is_asked_about() -> None:
+    step, limit = "If it is above 1,000 euros, Anna sends it to Mr. Wolf.", "The budget is 1,000 euros."
+    rule, correction = "Mr. Wolf approves above 1,000 euros.", "I was wrong: Mr. Wolf approves above 2,000 euros."
+    result = told((STEPS, step), (PAIN, limit), (RULES, rule), (EXAMPLE, correction))
+    assert [it.text for it in result.answers] == [step, limit, rule.replace("1,000", "2,000")]
+    assert [(it.earlier, it.later, it.turns) for it in result.contradictions] == [(step, correction, (1, 4))]
+
+
 @pytest.mark.parametrize(
     ("asked", "first", "later"),
     [
@@ -148,6 +158,38 @@ def test_the_words_that_take_something_back_are_left_out_of_what_stands() -> Non
 
 
 # --- in the documents ---------------------------------------------------------------------------------------------
+
+
+SAID = st.lists(
+    st.sampled_from(
+        [
+            "40 orders a week.", "Actually it is 60, not 40.", "Sorry, that was wrong: we get 60 orders a week.",
+            "No, wait, it is 40 a week, not 60, and Anna types them.", "Anna types orders into DATEV.",
+            "I was wrong.", "Sorry.",
+            "Sorry, Petra types orders, not Anna.", "It has changed: 5 percent of the orders are typed by Anna.",
+            "Nein, nicht 40, sondern 1.200,50.", "Above 60 euros Anna asks. I am not sure. Actually above 40 euros.",
+        ]
+    ),
+    min_size=1,
+    max_size=4,
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(SAID.map(" ".join), min_size=1, max_size=4))
+def test_whatever_is_corrected_all_that_is_stated_stands(said: list[str]) -> None:
+    written = interview(*said)
+    for key, entries in brd(written).items():
+        result = check(entries, BY_KEY[key].columns, written.turns)
+        assert (result.doubtful, len(result.sound)) == ((), len(entries))
+    stage = lists(written, Job("stage", default_stages()[6].stage_id))
+    assert all(check(entries, (TEXT,), written.turns).doubtful == () for entries in stage.values())
+    assert len(stage["contradictions"]) == len(answers.contradictions(written))
+
+
+def test_a_hostile_interview_is_settled_within_the_time_limit_of_a_test() -> None:
+    words = " ".join(f"Sorry, it is {number} a week, not {number + 1}." for number in range(12))
+    assert told(*[(VOLUME, words)] * 200, (STEPS, "I was wrong. " * 2_000)).answers
 
 
 def interview(*said: str) -> Interview:

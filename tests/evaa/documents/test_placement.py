@@ -90,6 +90,14 @@ def test_what_nothing_fits_is_in_scope() -> None:
     assert places_of(Answer(stage("Allergies"), "Nuts", (1,), "Which?")) == ELSEWHERE
 
 
+def test_whoever_speaks_of_privacy_gives_no_example() -> None:
+    data = default_stages()[4]
+    (place,) = places_of(Answer(data, "The salary is confidential.", (1,), QUESTIONS[5, 2]))
+    assert (place.section, place.column, place.labels) == ("data", "field", {})
+    (place,) = places_of(Answer(data, "Muster GmbH, 1,190 euros.", (1,), QUESTIONS[5, 2]))
+    assert place.column == "example"
+
+
 def test_a_bare_no_goes_to_one_place() -> None:
     question = QUESTIONS[6, 2]
     assert len(places_of(Answer(default_stages()[5], "No.", (1,), question))) == 1

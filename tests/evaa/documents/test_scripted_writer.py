@@ -80,6 +80,23 @@ def test_every_section_has_what_was_said_about_it() -> None:
     assert empty == ["scopeOut", "assumptions"], "nobody said anything of these"
 
 
+def test_the_summary_says_what_a_success_is_about() -> None:
+    summary = texts(section(INTERVIEW, "executiveSummary"))
+    assert summary[-1].startswith("How to tell that it is a success: Nobody has typed an invoice for a month")
+    plain = [
+        msgspec.structs.replace(turn, text="It is a success if nobody types invoices.") if turn.turn == 30 else turn
+        for turn in INTERVIEW.turns
+    ]
+    again = section(msgspec.structs.replace(INTERVIEW, turns=tuple(plain)), "executiveSummary")
+    assert texts(again)[-1] == "It is a success if nobody types invoices."
+
+
+def test_a_rule_without_a_condition_stands_among_the_rules_alone() -> None:
+    rule = "Credit notes are booked with a minus."
+    assert rule in texts(section(INTERVIEW, "businessRules"), "rule")
+    assert rule not in [entry.fields["title"] for entry in section(INTERVIEW, "requirements")]
+
+
 def test_the_solution_begins_with_the_trigger_and_follows_the_steps() -> None:
     solution = section(INTERVIEW, "solution")
     assert [(entry.fields["kind"], entry.fields["system"]) for entry in solution] == [

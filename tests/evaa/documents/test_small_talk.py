@@ -47,12 +47,18 @@ def test_thinking_aloud_is_left_out_of_an_answer() -> None:
 
 def test_a_yes_to_a_question_that_asks_for_it_is_kept() -> None:
     words = "Yes, I try to explain. Reminders come, too."
-    assert substance(words, assent_counts=True) == words
+    assert substance(words, assent_counts=True) == "Yes. Reminders come, too."
+    assert substance("Right, where do I begin. Anna.", assent_counts=True) == "Anna."
     assert substance(words) == "Reminders come, too."
 
 
 def test_how_sure_somebody_is_stands_with_what_they_say() -> None:
     words = "I am not completely sure, but. It is Word. We print. I don't know more than that, I think."
+    assert substance(words) == (
+        "It is Word. (I am not completely sure.) We print. I don't know more than that, I think."
+    )
+    assert statements(substance(words))[0] == "It is Word. (I am not completely sure.)"
+    assert substance("It is Word. I'm not sure. We print.") == "It is Word. I'm not sure. We print.", "unsure of which?"
     assert statements("I think it is like this. It is Word. We print.") == [
         "I think it is like this. It is Word.",
         "We print.",
