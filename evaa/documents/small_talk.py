@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 
-from evaa.documents.figures import claimed
 from evaa.documents.questions import collapsed, sentences
 
 _LONGEST_CHARS = 240
@@ -174,7 +173,7 @@ def _with_doubt_behind(found: list[str]) -> list[str]:
 
 def _is_only(plain: str, phrases: re.Pattern[str], others: AbstractSet[str]) -> bool:
     """Whether one of the phrases is there, and besides only asides and the other words."""
-    if len(plain) > _LONGEST_CHARS or claimed(plain):
+    if len(plain) > _LONGEST_CHARS:
         return False
     rest, count = phrases.subn(" ", plain)
     return count > 0 and _holds_only(_ASIDE.sub(" ", rest), others)

@@ -45,6 +45,8 @@ def stands(result: Settled) -> list[tuple[Topic, str, tuple[int, ...]]]:
         ("We have 1,200 results a day.", "I have to correct myself: it is 1,400 results a day, 1,200 was last year.",
          "It is 1,400 results a day, 1,200 was last year."),
         ("About 40 orders a week.", "I was wrong. It is 60 orders a week.", "About 60 orders a week."),
+        ("It should start at 17:00 every day.", "No, sorry, it should start at 16:00 every day, since the shift ends.",
+         "It should start at 16:00 every day, since the shift ends."),
         ("350", "Sorry, 300 cases in a normal week.", "300"),
         ("About 20 boxes leave the house each day.", "I looked that up, 30 boxes leave the house, in fact.",
          "About 30 boxes leave the house each day."),
@@ -94,6 +96,7 @@ def test_what_was_said_twice_is_corrected_twice() -> None:
     [
         ("We have 260 visits a week.", "Wait, with the new school it is 290 visits a week."),
         ("Anna types the invoices into DATEV.", "Sorry, Petra types the invoices, not Anna."),
+        ("Anna types the invoices into DATEV.", "Sorry, invoices are approved by Petra, not Anna."),
         ("Orders from Norway go to customs.", "That was wrong, orders from Norway go straight to the warehouse."),
         ("About forty a week.", "Sorry, it's 60 a week, not 40."),
     ],
@@ -111,7 +114,7 @@ def test_a_value_that_was_said_of_two_things_is_in_doubt() -> None:
 
 
 def test_what_else_has_the_old_value_is_asked_about() -> None:
-    step, limit = "If it is above 1,000 euros, Anna sends it to Mr. Wolf.", "The budget is 1,000 euros."
+    step, limit = "If it is above 1,000 euros, Anna sends it to Mr. Wolf.", "Mr. Wolf has 1,000 orders a week."
     rule, correction = "Mr. Wolf approves above 1,000 euros.", "I was wrong: Mr. Wolf approves above 2,000 euros."
     result = told((STEPS, step), (PAIN, limit), (RULES, rule), (EXAMPLE, correction))
     assert [it.text for it in result.answers] == [step, limit, rule.replace("1,000", "2,000")]
@@ -124,9 +127,11 @@ def test_what_else_has_the_old_value_is_asked_about() -> None:
         (PEAK, "We get 350 invoices a week.", "Actually, in December we get 500 invoices a week."),
         (PEAK, "We get 350 invoices a week.", "Sorry, in December we get 500 invoices a week."),
         (PEAK, "We get 350 invoices a week.", "No, sorry, it is 350 invoices a week."),
+        (PEAK, "We get 350 invoices a week.", "Sorry, we also get 500 invoices a week."),
         (PEAK, "We get 350 invoices a week.", "Actually, we also get 500 invoices a week on paper."),
         (PEAK, "The report leaves at 17:00.", "Sorry, a case takes 45 minutes."),
         (OUTCOME, "A refund takes 6 days.", "A refund takes 2 days instead of 6."),
+        (EXAMPLE, "A refund takes 6 days.", "At the fair a refund takes 2 days instead of 6."),
         (OUTCOME, "A refund takes 6 days.", "It should take 2 days, not 6."),
         (OUTCOME, "A refund takes 6 days.", "A refund takes 2 days, not 6."),
         (OUTCOME, "A refund takes 6 days.", "Actually a refund takes 2 days."),
