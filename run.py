@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
-from actors.computing import SWITCH_INTERVAL_S
 from actors.connection import ConnectionLimits
 from actors.daemon import AddressRefused, run_daemon
 from actors.persistence import PersistenceLimits
@@ -27,6 +26,7 @@ from actors.writing import Writing, WritingLimits
 from evaa.asyncio_bridge import open_bridge
 from evaa.commands.address import url_on_this_machine
 from evaa.commands.arguments import parse_arguments
+from evaa.computing import SWITCH_INTERVAL_S
 from evaa.llm.plugins import LlmChoice, open_llm
 from evaa.observability.logs import configure_logs
 from evaa.plugins import PluginRefused

@@ -12,13 +12,13 @@ import trio
 
 from actors.agent import Agent, DrainAsked
 from actors.audio_mailbox import AudioMailbox
-from actors.computing import Compute, in_a_thread
 from actors.connection import Binding, Connection, Heartbeat, Reader, Writer
 from actors.outbox import Outbox
 from actors.persistence import Persistence, PersistenceLimits, SaveSlot, Spill
 from actors.stt import Stt, SttLimits
 from actors.supervisor import GOING_AWAY, Actor, ChildSpec, EndSession, RestartBudget, Supervisor
 from actors.writing import Writing, WritingLimits
+from evaa.computing import in_a_thread
 from evaa.interview.engine import TurnEngine
 from evaa.interview.exchange import exchange
 from evaa.interview.stages import default_stages
@@ -26,7 +26,7 @@ from protocols.frontend import CloseCode, ErrorFrame, FrameRefused, GoingAway
 from protocols.messages import Effect, Message, Send, StagesStored
 from protocols.ports import Interviewer, SessionExists, SessionStore, SpeechToText, StoreError, StoreUnavailable
 from protocols.records import Interview, Lease, SessionRecord, Stage
-from protocols.writing import DocumentWriter
+from protocols.writing import Compute, DocumentWriter
 
 MAILBOX_MESSAGES = 64
 RECONNECT_AFTER_MS = 1_000

@@ -7,12 +7,12 @@ import msgspec
 import structlog
 import trio
 
-from actors.computing import Compute, in_a_thread
+from evaa.computing import in_a_thread
 from evaa.documents import drafting
 from evaa.documents.export import NotExported, render
 from protocols.frontend import ErrorFrame, Exported, ServerFrame
 from protocols.messages import Message, Render, Reviewed, Write, Wrote
-from protocols.writing import DocumentWriter, Review, ReviewBrief, WriterFailed, WritingBrief, Written
+from protocols.writing import Compute, DocumentWriter, Review, ReviewBrief, WriterFailed, WritingBrief, Written
 
 NOT_HAD = "It could not be written: the model gave no usable answer."
 

@@ -1,12 +1,15 @@
 """The port of the document writers: who reads an interview and writes what the documents say."""
 
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
 from protocols.documents import Brd, EntryStatus, Section, Summary
 from protocols.ports import Usage
 from protocols.records import Interview
+
+T = TypeVar("T")
 
 Task = Literal["stage", "project", "section"]
 Intent = Literal["confirm", "correct", "other"]
@@ -98,6 +101,19 @@ class WriterFailed(Exception):
         super().__init__(message)
         self.passing = passing
         self.retry_after_s = retry_after_s
+
+
+class Compute(Protocol):
+    """Who does work that takes long and does no I/O: in a thread, say, so that the loop goes on."""
+
+    async def __call__(self, work: Callable[[], T]) -> T:
+        """Do it, and return what it returns, or raise what it raises."""
+        ...
+
+
+async def at_once(work: Callable[[], T]) -> T:
+    """The `Compute` of those who do not mind: here and now."""
+    return work()
 
 
 class DocumentWriter(Protocol):

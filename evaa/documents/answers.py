@@ -1,6 +1,5 @@
 """The answers of an interview with its corrections made, what contradicts itself, and what was left unanswered."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
@@ -42,7 +41,8 @@ def open_in(interview: Interview, stage: Stage) -> list[OpenQuestion]:
     A stage that was closed although the user was not at a loss had been asked enough. A question that was passed over,
     since the user corrected something instead, was asked in vain.
     """
-    own_exchanges = [exchange for exchange in exchanges(interview) if exchange.stage.stage_id == stage.stage_id]
+    told = _told(interview.stages, interview.turns)
+    own_exchanges = [exchange for exchange in told if exchange.stage.stage_id == stage.stage_id]
     passed_over = _settled(interview).passed_over
     in_vain = [
         OpenQuestion(stage, it.question, it.turns)
@@ -62,11 +62,17 @@ def _settled(interview: Interview) -> Settled:
     return _settled_once(interview.stages, interview.turns)
 
 
+# Every piece of a document asks for the same interview.
+
+
 @lru_cache(maxsize=4)
-def _settled_once(stages: Sequence[Stage], turns: Sequence[TurnRecord]) -> Settled:
-    """Every piece of a document asks for the same interview."""
-    told = exchanges(Interview(tuple(stages), turns=tuple(turns)))
-    return settled([answer for answer in told if not answer.is_at_a_loss])
+def _settled_once(stages: tuple[Stage, ...], turns: tuple[TurnRecord, ...]) -> Settled:
+    return settled([answer for answer in _told(stages, turns) if not answer.is_at_a_loss])
+
+
+@lru_cache(maxsize=4)
+def _told(stages: tuple[Stage, ...], turns: tuple[TurnRecord, ...]) -> tuple[Answer, ...]:
+    return tuple(exchanges(Interview(stages, turns=turns)))
 
 
 def _as_asked(question: str) -> str:

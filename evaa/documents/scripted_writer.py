@@ -15,12 +15,12 @@ from evaa.documents.catalogue import BY_KEY, TEXT, Column
 from evaa.documents.checking import MAX_ENTRIES, MAX_FIELD_CHARS
 from evaa.documents.placement import Place, places_of, topic_of
 from evaa.documents.questions import sentences, shortened
-from evaa.documents.scripted_review import NAME, kept, review, revised
+from evaa.documents.scripted_review import NAME, kept, revised
 from evaa.documents.topics import label_of
-from evaa.documents.words import Vocabulary, is_content
+from evaa.documents.words import Vocabulary, is_content, language_of
 from evaa.documents.words import words as words_of
 from protocols.records import Interview
-from protocols.writing import DraftEntry, Review, ReviewBrief, WritingBrief, Written
+from protocols.writing import DraftEntry, WritingBrief, Written
 
 ASKED_IN_VAIN = "It was asked, and not answered."
 NEVER_ASKED = "It was not asked."
@@ -92,18 +92,12 @@ _CONDITIONAL = re.compile(
 """A condition and what follows from it: told apart where there is just one comma."""
 
 
-class ScriptedWriter:
-    """`DocumentWriter` without a model. Answers at once and never fails."""
-
-    name = NAME
-
-    async def write(self, brief: WritingBrief) -> Written:
-        """See `DocumentWriter.write`."""
+def write(brief: WritingBrief) -> Written:
+    """Return what a job comes to."""
+    if brief.job.task != "project":
         return Written(_lists(brief), NAME)
-
-    async def review(self, brief: ReviewBrief) -> Review:
-        """See `DocumentWriter.review`."""
-        return review(brief)
+    told = " ".join(answer.text for answer in answers.said(brief.interview))
+    return Written(_lists(brief), NAME, language=language_of(told))
 
 
 def _lists(brief: WritingBrief) -> dict[str, tuple[DraftEntry, ...]]:

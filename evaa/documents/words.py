@@ -7,6 +7,7 @@ what holds for all. Writing without spaces is compared character by character.
 import re
 import unicodedata
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -42,6 +43,10 @@ _GRAMMAR = """
 _GERMAN = "der das den dem und ist sind nicht ein eine wird werden wir mit von zum zur auf für"
 GERMAN_MARKS = frozenset(_GERMAN.split())
 """Words that show that a text is in German, where capitals mark every noun."""
+
+_ENGLISH = "the and is are not a an we with from to of for it they when"
+_ENGLISH_MARKS = frozenset(_ENGLISH.split())
+_FEWEST_MARKS = 3
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -121,6 +126,14 @@ def _stems(text: str) -> set[str]:
     for _, _, parts in _tokens(unicodedata.normalize("NFKC", text)):
         found.update(parts, ("".join(parts),))
     return set(map(stem, found))
+
+
+def language_of(text: str) -> str:
+    """The BCP 47 tag of a text's language where its commonest words leave no doubt: `en`, `de`, or nothing."""
+    found = Counter(map(str.casefold, _PART.findall(text)))
+    marks = {"en": sum(found[it] for it in _ENGLISH_MARKS), "de": sum(found[it] for it in GERMAN_MARKS)}
+    likely, other = sorted(marks, key=marks.__getitem__, reverse=True)
+    return likely if marks[likely] >= _FEWEST_MARKS and marks[likely] > 2 * marks[other] else ""
 
 
 def is_content(word: Word) -> bool:

@@ -8,9 +8,11 @@ import msgspec
 import structlog
 
 from evaa.asyncio_bridge import Bridge
+from evaa.computing import in_a_thread
 from evaa.llm.fallback import FallbackInterviewer
 from evaa.llm.fallback_writer import FallbackWriter
 from evaa.llm.scripted import ScriptedInterviewer
+from evaa.llm.scripted_writer import ScriptedWriter
 from evaa.plugins import load_factory
 from protocols.ports import Interviewer
 from protocols.writing import DocumentWriter
@@ -96,9 +98,7 @@ async def _open_groq_llm(bridge: Bridge, choice: LlmChoice) -> AsyncIterator[Llm
 
 
 def _scripted_writer() -> DocumentWriter:
-    from evaa.documents.scripted_writer import ScriptedWriter  # noqa: PLC0415
-
-    return ScriptedWriter()
+    return ScriptedWriter(in_a_thread)
 
 
 def _chain(choice: LlmChoice, *interviewers: Interviewer) -> Interviewer:

@@ -17,12 +17,12 @@ import trio
 import trio.testing
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 
-from actors.computing import Compute
 from actors.server import PATH, Server, ServerLimits
 from actors.session import Services
 from protocols.dialects import PLAIN, TYPED_JSON, TYPED_MSGPACK
 from protocols.ports import Interviewer, SpeechToText
 from protocols.records import SessionRecord, Stage
+from protocols.writing import Compute
 from tests.actors.interviewers import FakeInterviewer
 from tests.actors.stores import MemorySpill, Said, WatchedStore, ignore
 from tests.actors.wire import Wire

@@ -9,9 +9,9 @@ import structlog
 import trio
 
 from evaa.asyncio_bridge import open_bridge
-from evaa.documents.scripted_writer import ScriptedWriter
 from evaa.llm.fallback_writer import FallbackWriter
 from evaa.llm.plugins import Llm, LlmChoice, open_llm
+from evaa.llm.scripted_writer import ScriptedWriter
 from evaa.simulators.groq import Behaviour, GroqSimulator
 from protocols.ports import Answer, AnswerSink, TurnBrief
 from protocols.writing import Review, ReviewBrief, WriterFailed, WritingBrief, Written

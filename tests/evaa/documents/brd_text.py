@@ -1,32 +1,20 @@
 """All that a writer without waiting makes of an interview."""
 
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 from evaa.documents.catalogue import SECTIONS
-from evaa.documents.scripted_writer import ScriptedWriter
+from evaa.documents.scripted_writer import write
 from protocols.documents import Section
 from protocols.records import Interview
 from protocols.writing import DraftEntry, Job, WritingBrief
 
 SESSION_ID = "5e1a0000000000000000beef"
 
-T = TypeVar("T")
-
-
-def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration as finished:
-        return finished.value  # type: ignore[no-any-return]
-    raise AssertionError("it waits")
-
 
 def lists(interview: Interview, job: Job, **more: Any) -> dict[str, tuple[DraftEntry, ...]]:
     """What a job comes to."""
     brief = WritingBrief(job=job, session_id=SESSION_ID, language="en", interview=interview, **more)
-    return at_once(ScriptedWriter().write(brief)).lists
+    return write(brief).lists
 
 
 def section(interview: Interview, key: str, previous: Section | None = None, said: str = "") -> tuple[DraftEntry, ...]:

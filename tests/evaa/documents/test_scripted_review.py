@@ -7,12 +7,11 @@ from hypothesis import strategies as st
 from evaa.documents import identity
 from evaa.documents.catalogue import BY_KEY, SECTIONS
 from evaa.documents.checking import check, entries_of
-from evaa.documents.scripted_review import CONFIRMED, PLEASE_CONFIRM, Replacement, replacement_in
-from evaa.documents.scripted_writer import ScriptedWriter
+from evaa.documents.scripted_review import CONFIRMED, PLEASE_CONFIRM, Replacement, replacement_in, review
 from protocols.documents import Brd, Entry, Section
 from protocols.records import Interview, TurnRecord
 from protocols.writing import Review, ReviewBrief
-from tests.evaa.documents.brd_text import SESSION_ID, at_once, section
+from tests.evaa.documents.brd_text import SESSION_ID, section
 from tests.evaa.documents.interview import invoices
 
 INTERVIEW = invoices()
@@ -38,7 +37,7 @@ def said(words: str) -> Interview:
 
 def reviewed(words: str) -> Review:
     brief = ReviewBrief(session_id=SESSION_ID, turn=34, words=words, interview=said(words), brd=BRD)
-    return at_once(ScriptedWriter().review(brief))
+    return review(brief)
 
 
 @pytest.mark.parametrize(

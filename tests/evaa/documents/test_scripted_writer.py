@@ -6,11 +6,12 @@ import pytest
 from evaa.documents import answers
 from evaa.documents.catalogue import BY_KEY, SECTIONS, TEXT
 from evaa.documents.checking import MAX_ENTRIES, check
-from evaa.documents.scripted_writer import ASKED_IN_VAIN, NEEDED, NEVER_ASKED, ScriptedWriter
+from evaa.documents.scripted_writer import ASKED_IN_VAIN, NEEDED, NEVER_ASKED
 from evaa.interview.stages import default_stages
+from evaa.llm.scripted_writer import ScriptedWriter
 from protocols.records import Interview
 from protocols.writing import DocumentWriter, Job, WritingBrief
-from tests.evaa.documents.brd_text import SESSION_ID, at_once, brd, lists, section, summaries, texts
+from tests.evaa.documents.brd_text import SESSION_ID, brd, lists, section, summaries, texts
 from tests.evaa.documents.interview import DONT_KNOW, invoices
 
 INTERVIEW = invoices()
@@ -23,10 +24,10 @@ def test_the_fixture_is_an_interview_as_eventful_as_real_ones() -> None:
     assert INTERVIEW.stage is None, "it is complete"
 
 
-def test_it_is_a_writer_that_names_itself() -> None:
+async def test_it_is_a_writer_that_names_itself() -> None:
     writer: DocumentWriter = ScriptedWriter()
     brief = WritingBrief(job=Job("project"), session_id=SESSION_ID, language="en", interview=INTERVIEW)
-    written = at_once(writer.write(brief))
+    written = await writer.write(brief)
     assert (writer.name, written.model, written.usage.output_tokens) == ("scripted", "scripted", 0)
 
 

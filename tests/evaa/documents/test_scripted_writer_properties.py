@@ -11,7 +11,7 @@ from evaa.documents.checking import MAX_ENTRIES, check
 from evaa.documents.placement import PLACES
 from evaa.documents.questions import sentences
 from evaa.documents.scripted_writer import ASKED_IN_VAIN, NEEDED, NEVER_ASKED
-from evaa.documents.topics import label_of
+from evaa.documents.topics import LABELS, label_of
 from evaa.interview.stages import default_stages
 from protocols.records import Interview, Outcome, Stage, TurnRecord
 from protocols.writing import DraftEntry
@@ -109,7 +109,7 @@ def _words(key: str, entry: DraftEntry) -> list[str]:
 def test_nothing_is_written_but_words_of_the_user_questions_and_a_few_fixed_words(interview: Interview) -> None:
     labels = {label for places in PLACES.values() for place in places for label in place.labels.values()}
     needed = {text for question, reason, _ in NEEDED for text in (question, reason)}
-    fixed = labels | needed | {ASKED_IN_VAIN, NEVER_ASKED}
+    fixed = labels | set(LABELS.values()) | needed | {ASKED_IN_VAIN, NEVER_ASKED}
     asked = {answer.question for answer in answers.said(interview)}
     asked |= {question.question for question in answers.open_questions(interview)}
     said = letters(" ".join(turn.text for turn in interview.turns if turn.stage_id))

@@ -5,13 +5,13 @@ import pytest
 import trio
 
 from evaa.asyncio_bridge import open_bridge
-from evaa.documents.scripted_writer import ScriptedWriter
 from evaa.evaluation.driver import LIMIT_S, Course, Driver, ScenarioFailed
 from evaa.evaluation.scenario import Reaction, Scenario, shipped_scenarios
 from evaa.evaluation.score import score
 from evaa.interview.stages import default_stages
 from evaa.llm.plugins import Llm, LlmChoice, open_llm
 from evaa.llm.scripted import ScriptedInterviewer
+from evaa.llm.scripted_writer import ScriptedWriter
 from evaa.simulators.groq import GroqSimulator
 from protocols.ports import Answer, AnswerSink, Interviewer, InterviewerFailed, TurnBrief
 from protocols.writing import DocumentWriter, Job, Review

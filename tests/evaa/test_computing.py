@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from actors.computing import in_a_thread
+from evaa.computing import in_a_thread
 
 
 async def test_one_piece_at_a_time_while_the_loop_goes_on(nursery: trio.Nursery) -> None:

@@ -1,7 +1,7 @@
 """Work that takes long and does no I/O: in a thread, so that the loop goes on."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import trio
 
@@ -11,14 +11,6 @@ SWITCH_INTERVAL_S = 0.001
 """How long the loop waits at most each time for a thread that computes: CPython's own 5 ms would be felt in turns."""
 
 _one_at_a_time = trio.CapacityLimiter(1)
-
-
-class Compute(Protocol):
-    """Who does such work."""
-
-    async def __call__(self, work: Callable[[], T]) -> T:
-        """Do it, and return what it returns, or raise what it raises."""
-        ...
 
 
 async def in_a_thread(work: Callable[[], T]) -> T:
