@@ -10,6 +10,7 @@ import msgspec
 import structlog
 import trio
 from trio_websocket import WebSocketConnection, WebSocketRequest, wrap_server_stream
+from wsproto.utilities import LocalProtocolError
 
 from actors.connection import Binding, Connection, ConnectionLimits, receive_binding
 from actors.polite_stream import PoliteStream
@@ -164,6 +165,8 @@ class Server:
                 async with trio.open_nursery() as nursery:
                     await self._handshake(nursery, stream)
                     nursery.cancel_scope.cancel()
+        except* LocalProtocolError:
+            pass  # a ping has crossed our close frame; trio-websocket 0.12 tries to answer it (its issue 184)
         finally:
             try:
                 await trio.aclose_forcefully(stream)

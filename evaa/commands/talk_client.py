@@ -15,6 +15,7 @@ from trio_websocket import (
     WebSocketConnection,
     wrap_client_stream,
 )
+from wsproto.utilities import LocalProtocolError
 
 from evaa.commands.address import Address, Stream, dial
 from evaa.commands.talk_effects import Kind, Print, Send
@@ -212,6 +213,8 @@ class Client:
             for error in group.exceptions:
                 if isinstance(error, ConnectionRejected):
                     loss = _rejection(error)
+        except* LocalProtocolError:
+            pass  # a ping has crossed our close frame; trio-websocket 0.12 tries to answer it (its issue 184)
         return loss
 
     async def _upgrade(self, nursery: trio.Nursery, stream: Stream) -> WebSocketConnection:

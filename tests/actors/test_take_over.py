@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+import structlog
 import trio
 import trio.testing
 from trio.testing import MockClock
@@ -11,6 +12,8 @@ from protocols.dialects import PLAIN, TYPED_JSON
 from tests.actors.harness import OPENING, OTHER_SESSION, SESSION, Closed, Evaa
 from tests.actors.interviewers import says
 from tests.actors.stores import Said
+
+MASKED_PING = bytes([0x89, 0x80, 0, 0, 0, 0])
 
 
 @pytest.mark.parametrize("dialect", [PLAIN, TYPED_JSON])
@@ -205,3 +208,17 @@ async def test_two_processes_take_a_session_from_each_other(
     with pytest.raises(Closed):
         await there.receive()
     assert [said.text for said in await evaa.memory()] == ["one", "two", "lost"]
+
+
+async def test_a_ping_that_crosses_our_close_is_no_failure(evaa: Evaa, autojump_clock: MockClock) -> None:
+    older = await evaa.join()
+    older.wire.stall()
+    with structlog.testing.capture_logs() as logs:
+        newer = await evaa.connect()
+        await trio.testing.wait_all_tasks_blocked()
+        await older.wire.far_end.send_all(MASKED_PING)
+        await trio.testing.wait_all_tasks_blocked()
+        older.wire.flow()
+        assert await older.close_code() == 4409
+        assert (await newer.reply())["response"] == OPENING
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == []

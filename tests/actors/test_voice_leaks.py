@@ -20,11 +20,11 @@ import trio
 import trio.testing
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
+from actors.connection import ConnectionLimits
 from actors.persistence import PersistenceLimits
 from actors.server import PATH, Server, ServerLimits
 from actors.session import Services, SessionLimits
 from actors.stt import SttLimits
-from actors.stt_link import LinkLimits
 from evaa.simulators.deepgram import DeepgramSimulator, Fault
 from evaa.simulators.deepgram.ear import ClockEar
 from evaa.storage.memory import MemoryStore
@@ -68,13 +68,15 @@ MOST_BYTES = 2_048
 LEFT_SCOPES = 2_000
 
 # One of them may be cut off several times in a row, since all take from one script: no breaker. And on a machine that
-# is busy the loop may stand still for seconds, which must not pass for a slow store or for a user who has paused.
+# is busy the loop may stand still for seconds, which must not pass for a slow store; nor may a ping come then that
+# crosses a person's close frame (see `LatePings`).
 LIMITS = ServerLimits(
+    connection=ConnectionLimits(ping_interval_s=PATIENCE_S),
     session=SessionLimits(
         persistence=PersistenceLimits(slow_after_s=PATIENCE_S, last_save_s=PATIENCE_S),
-        stt=SttLimits(link=LinkLimits(pause_s=PATIENCE_S), redial=RedialLimits(max_useless=1_000)),
+        stt=SttLimits(redial=RedialLimits(max_useless=1_000)),
         release_s=PATIENCE_S,
-    )
+    ),
 )
 
 START = msgspec.json.encode({"type": "start", "audio": {"container": "webm", "codec": "opus"}}).decode()
@@ -117,7 +119,7 @@ class Crowd:
     async def open(self, nursery: trio.Nursery) -> None:
         await self.store.replace_stages(STAGES)
         url: str = await nursery.start(self.simulator.serve)
-        access = DeepgramAccess(url=url, api_key="simulated")
+        access = DeepgramAccess(url=url, api_key="simulated", connect_timeout_s=PATIENCE_S)
         plug_ins: list[SpeechToText[Any]] = [
             DeepgramNova(access, NovaOptions(language="en")),
             DeepgramFlux(access, FluxOptions(eager_eot_threshold=0.5)),

@@ -17,6 +17,7 @@ from protocols.deepgram import FluxOptions, NovaOptions
 from protocols.deepgram_messages import Results, TurnInfo
 from protocols.ports import SpeechToText, SttConnection, SttLost, SttRefused
 from protocols.speech import SttRequest
+from tests.evaa.late_pings import LatePings
 from tests.evaa.recordings import AUDIO, recording
 
 KEY = "dg_canary_key"
@@ -308,5 +309,22 @@ async def test_a_block_that_fails_or_is_cancelled_drops_the_connection_at_once(
     async with failing(ZeroDivisionError):
         await fail_inside(make(wired.dial))
     assert trio.current_time() == 1.0
+    await trio.testing.wait_all_tasks_blocked()
+    assert wired.simulator.counters.open_connections == 0
+
+
+@both
+async def test_a_ping_that_crosses_our_close_is_no_failure(
+    make: Callable[..., SpeechToText[Any]], nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    wired = Wired(nursery)
+    streams: list[LatePings] = []
+
+    async def dial(host: str, port: int, tls: bool) -> trio.abc.Stream:
+        streams.append(LatePings(await wired.dial(host, port, tls)))
+        return streams[-1]
+
+    await connect(make(dial))
+    assert [stream.pings for stream in streams] == [1]
     await trio.testing.wait_all_tasks_blocked()
     assert wired.simulator.counters.open_connections == 0

@@ -1,9 +1,14 @@
+from typing import cast
+
 import pytest
 import trio
 
+from evaa.commands import talk_client
+from evaa.commands.address import Address, Stream, dial
 from evaa.commands.talk import talk
 from evaa.commands.talk_effects import Print, Retracted, Spoken
 from evaa.commands.talk_terminal import Key
+from tests.evaa.late_pings import LatePings
 from tests.evaa.talk_server import SESSION, Desk, Peer, serving
 
 
@@ -185,3 +190,21 @@ async def test_quitting_does_not_wait_for_the_next_attempt() -> None:
 
         nursery.start_soon(leave)
         assert await talk(url, SESSION, terminal=desk, retry_delays_s=[1e6]) == 0
+
+
+async def test_a_ping_that_crosses_the_close_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams: list[LatePings] = []
+
+    async def dial_to_late_pings(address: Address) -> Stream:
+        streams.append(LatePings(await dial(address)))
+        return cast(Stream, streams[-1])
+
+    monkeypatch.setattr(talk_client, "dial", dial_to_late_pings)
+
+    async def script(peer: Peer) -> None:
+        await peer.open()
+        await peer.gone()
+
+    async with serving(script) as url:
+        assert await talk(url, SESSION, terminal=Desk()) == 0
+    assert [stream.pings for stream in streams] == [1]
