@@ -38,7 +38,8 @@ class Talker(Person):
                 words = self.think()
                 await client.send(type="text", text=words, id=words)
             elif frame["type"] == "error":
-                raise AssertionError(frame)
+                # On a machine that is busy a save may be slow; nothing is acknowledged then.
+                assert frame["code"] == "storage_unavailable", frame
             switch.count()
 
 

@@ -192,14 +192,15 @@ async def test_after_kill_9_only_what_was_in_flight_is_asked_for_again(tmp_path:
 
 async def test_who_leaves_after_the_closing_reply_finds_the_documents_written(tmp_path: Path) -> None:
     async with (
-        simulated_groq(then=Behaviour(first_token_delay_s=0.1)) as (simulator, groq),
+        simulated_groq(then=Behaviour(hang="headers")) as (simulator, groq),
         running_daemon(tmp_path, **groq) as daemon,
     ):
         async with connected(address(daemon.url)) as client:
             await interview(client)
-        refused = await run(tmp_path, "brd", SESSION)
+            refused = await run(tmp_path, "brd", SESSION)
+            simulator.reset()
         assert (refused.returncode, refused.stderr) == (1, b"There is no BRD of this session yet: it is drafting.\n")
-        with trio.fail_after(20):
+        with trio.fail_after(40):
             while (written := await run(tmp_path, "brd", SESSION, "--output", "-")).returncode == 1:
                 pass
         assert b"invoices" in written.stdout
