@@ -127,7 +127,8 @@ def test_nothing_is_written_but_words_of_the_user_questions_and_a_few_fixed_word
 def _is_said(text: str, asked: set[str], said: str) -> bool:
     for question in sorted(filter(None, asked), key=len, reverse=True):
         text = text.replace(question, "\n").replace(f"{label_of(question)}: ", "\n")
-    parts = [part for line in text.splitlines() for part in re.split(r"…|, |(?<=[^\W_])\.(?: |$)", line)]
+    # How unsure somebody is stands in brackets behind what they say, though it may have come first.
+    parts = [part for line in text.splitlines() for part in re.split(r"…|, | \(|(?<=[^\W_])\.(?: |\)|$)", line)]
     return all(letters(part).casefold() in said.casefold() for part in parts)
 
 
