@@ -80,6 +80,9 @@ _KINDS: tuple[tuple[str, str], ...] = (
 )
 """Kinds of steps by plain words, the more telling first."""
 
+_ENDS = tuple(".!?:;\u2026\u3002\uff01\uff1f)\"\u201d")
+"""What a sentence may end with; any other gets a full stop, or the next would go on in it."""
+
 _EXPLAINED = re.compile(
     r"\b([A-Z][A-Z0-9]{1,9})\b(?: \(([^()]{3,200})\)|,? (?:means|stands for|is short for|steht für) ([^.;!?()]{3,200}))"
 )
@@ -156,7 +159,7 @@ def _project(interview: Interview) -> Iterator[DraftEntry]:
         if text and len(text) + len(piece) > _PROJECT_CHARS:
             break
         text += f" {piece}" if text else piece
-        text += "." if text[-1].isalnum() else ""
+        text += "" if text.endswith(_ENDS) else "."
         turns |= dict.fromkeys(sources)
     if text:
         yield DraftEntry({TEXT.key: text}, tuple(turns), "stated")

@@ -128,7 +128,7 @@ def _is_said(text: str, asked: set[str], said: str) -> bool:
     for question in sorted(filter(None, asked), key=len, reverse=True):
         text = text.replace(question, "\n").replace(f"{label_of(question)}: ", "\n")
     # How unsure somebody is stands in brackets behind what they say, though it may have come first.
-    parts = [part for line in text.splitlines() for part in re.split(r"…|, | \(|(?<=[^\W_])\.(?: |\)|$)", line)]
+    parts = [part for line in text.splitlines() for part in re.split(r"…|, | \(|\.(?: |\)|$)", line)]
     return all(letters(part).casefold() in said.casefold() for part in parts)
 
 
