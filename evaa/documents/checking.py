@@ -39,7 +39,7 @@ _REFERENCE = re.compile(rf"\b(?:{'|'.join(kind.prefix for kind in SECTIONS)})-\d
 """The id of another entry, which claims nothing."""
 _IN_WORD = re.compile(r"[\w.,:]+")
 _GOES_ON = re.compile(r"\w|[.,:]\w")
-_NOTHING_SAID = frozenset({"n/a", "tbd", "not said", "not specified", "not stated", "not mentioned", "not provided"})
+NOTHING_SAID = frozenset({"n/a", "tbd", "not said", "not specified", "not stated", "not mentioned", "not provided"})
 """What writers put into a column instead of leaving it empty."""
 
 
@@ -211,7 +211,7 @@ def _fitting(value: str, column: Column) -> str:
     plain = value.strip()
     if column.choices:
         return next((choice for choice in column.choices if choice.casefold() == plain.casefold()), "")
-    if plain.rstrip(".").casefold() in _NOTHING_SAID or not any(map(str.isalnum, plain)):
+    if plain.rstrip(".").casefold() in NOTHING_SAID or not any(map(str.isalnum, plain)):
         return ""
     return plain[:MAX_FIELD_CHARS].rstrip()
 

@@ -62,10 +62,10 @@ _Piece = tuple[str, str, float | None]
 
 
 class Figures:
-    """The figures of some texts, to be asked for those of a few of them, read one after the other.
+    """The figures of some texts, to be asked for those of a few of them, each alone and read one after the other.
 
     A figure in words may go on in the next text ("twenty", "five"). So what begins and ends a text is kept in pieces,
-    and put together for those that are asked about; all that is between is found only once.
+    too, and put together for those that are asked about.
     """
 
     def __init__(self, *texts: str) -> None:
@@ -75,7 +75,7 @@ class Figures:
             pieces = list(_pieces(text))
             starts = [at for at, piece in enumerate(pieces) if not _may_go_on(piece)] or [len(pieces)]
             self._edges.append([*pieces[: starts[0]], *pieces[starts[-1] :]])
-            for figure in _forms(pieces[starts[0] : starts[-1]]) | _afternoons(text):
+            for figure in _forms(pieces) | _afternoons(text):
                 self._where[figure] = self._where.get(figure, 0) | 1 << index
 
     def hold(self, figures: frozenset[str], among: Sequence[int]) -> bool:
