@@ -80,7 +80,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
 )
 """Kinds of steps by plain words, the more telling first."""
 
-_ENDS = tuple(".!?:;\u2026\u3002\uff01\uff1f)\"\u201d")
+_ENDS = tuple('.!?:;\u2026\u3002\uff01\uff1f)"\u201d')
 """What a sentence may end with; any other gets a full stop, or the next would go on in it."""
 
 _EXPLAINED = re.compile(
