@@ -34,6 +34,9 @@ from protocols.ports import (
 from protocols.records import Interview, Lease, SessionRecord, Stage
 
 T = TypeVar("T")
+SWITCHES = 20
+"""So many others may be at a new file at the same time."""
+
 _SCHEMA_VERSION = 2
 _DRAFTING = "CREATE INDEX drafting ON memories (updated_at) WHERE status = 'drafting'"
 _SCHEMA = (
@@ -236,7 +239,7 @@ def _connect(file: Path, busy_timeout_s: float) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, file: Path) -> None:
     try:
         _check_schema(connection, file)
-        if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        if _switched_to_log(connection) != "wal":
             raise StoreError(f"cannot use {file}: SQLite has no write-ahead log there")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = ON")  # macOS: its plain fsync does not outlive a power loss
@@ -245,6 +248,28 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
         raise StoreUnavailable(f"cannot open {file}: {error}") from error
     except sqlite3.DatabaseError as error:
         raise StoreError(f"cannot use {file}: {error}") from error
+
+
+def _switched_to_log(connection: sqlite3.Connection) -> str:
+    """Return the journal mode after the switch to write-ahead logging.
+
+    Where another connection writes, or switches, too, SQLite refuses it at once, whatever its time-out. So one waits
+    until one could write oneself, and switches again.
+    """
+    for _ in range(SWITCHES):
+        try:
+            return _switched(connection)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    return _switched(connection)
+
+
+def _switched(connection: sqlite3.Connection) -> str:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    return str(mode)
 
 
 def _check_schema(connection: sqlite3.Connection, file: Path) -> None:

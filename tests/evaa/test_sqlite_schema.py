@@ -1,4 +1,4 @@
-"""A file that an older EVAA wrote is brought up to date where it lies."""
+"""A file is made by one of those who open it, and one that an older EVAA wrote is brought up to date where it lies."""
 
 import sqlite3
 from contextlib import closing
@@ -6,11 +6,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import trio
+import trio.testing
 
-from evaa.storage.sqlite import open_sqlite_store
+from evaa.storage.sqlite import SqliteStore, open_sqlite_store
 from protocols.ports import StoreError
 from protocols.records import Lease
-from tests.contracts.examples import S1, make_record, make_stage, some_documents
+from tests.contracts.examples import S1, make_record, make_stage, some_documents, started
 
 SCHEMA_1 = """
     CREATE TABLE memories (
@@ -66,3 +68,23 @@ async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         file.execute("PRAGMA user_version = 3")
     with pytest.raises(StoreError, match="a newer EVAA wrote it"):
         await open_sqlite_store(path)
+
+
+async def test_who_opens_a_new_file_waits_for_another_that_is_at_it(tmp_path: Path, nursery: trio.Nursery) -> None:
+    path, opened = tmp_path / "evaa.sqlite3", list[SqliteStore]()
+
+    async def open_it() -> None:
+        opened.append(await open_sqlite_store(path, busy_timeout_s=30))
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE unrelated (it)")  # without a write-ahead log yet
+        other.execute("BEGIN IMMEDIATE")
+        nursery.start_soon(open_it)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert opened == []
+        other.execute("COMMIT")
+    with trio.fail_after(30):
+        while not opened:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+    await started(opened[0])
+    await opened[0].close()
