@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from evaa.documents.catalogue import SECTIONS, TEXT, Column, SectionKind
+from evaa.documents.formats import languages
 from evaa.documents.formats.outline import (
     Document,
     Facts,
@@ -78,7 +79,7 @@ def _facts(brd: Brd) -> Facts:
         "State": _state(brd),
         "Date": _moment(brd.created_at_ms),
         "Session": brd.session_id,
-        "Language": "the user's own" if brd.language == "und" else brd.language,
+        "Language": languages.named(brd.language),
         "Covers": f"the interview up to turn {brd.up_to_turn}",
         "What changed": line(brd.change) or ("First version" if brd.version == 1 else ""),
         "Written by": ", ".join(brd.written_by),

@@ -45,7 +45,7 @@ def test_the_front_page_names_the_version() -> None:
         "State": "Draft, not confirmed by the user yet",
         "Date": "2026-11-30 00:53 UTC",
         "Session": "5e1a0000000000000000beef",
-        "Language": "en",
+        "Language": "English",
         "Covers": "the interview up to turn 25",
         "What changed": "Invoices over 2,000 euros are approved by Dr. Okafor rather than by the office manager.",
         "Written by": "openai/gpt-oss-20b, openai/gpt-oss-120b",
@@ -246,6 +246,19 @@ def test_the_appendix_has_the_turns_that_are_cited_and_no_others() -> None:
     assert [quote.turn for quote in appendix.blocks[0].rows] == list(range(1, 25))  # “Yes, that's it.” is not
     assert DOCUMENT.quoted == frozenset(range(1, 25))
     assert compose(BRD, SUMMARY).parts[-1].title == "Glossary"
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [
+        ("en", "English"), ("DE", "German"), ("de-AT", "German (de-AT)"), ("zh-Hant", "Chinese (zh-Hant)"),
+        ("tlh", "tlh"), ("und", "the user's own"), ("x <b>", "x <b>"),
+    ],
+)  # fmt: skip
+def test_the_header_names_the_language_in_english(tag: str, name: str) -> None:
+    (facts,) = compose(msgspec.structs.replace(EMPTY, language=tag), NOTHING).front[0].blocks
+    assert isinstance(facts, Facts)
+    assert dict(facts.rows)["Language"] == name
 
 
 def test_a_language_that_is_no_tag_is_unknown() -> None:
