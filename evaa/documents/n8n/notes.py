@@ -183,7 +183,9 @@ def _assumed(entry: Entry) -> str:
 def _mentions(said: str, name: str) -> bool:
     """Whether a text, in lower case, has this name in it, as words of its own."""
     words = name.casefold().strip()
-    return len(words) > 1 and re.search(rf"(?<!\w){re.escape(words)}(?!\w)", said) is not None
+    if len(words) < 2 or words not in said:  # which is much sooner told
+        return False
+    return re.search(rf"(?<!\w){re.escape(words)}(?!\w)", said) is not None
 
 
 def _parts(lines: Iterable[str]) -> Iterator[list[str]]:

@@ -6,14 +6,14 @@ notes every character that Markdown reads within a line is escaped, and addresse
 """
 
 import re
-import unicodedata
 
 from evaa.documents.formats.text import GUARD
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 _LINK = re.compile(r"(?<=\S\.)(?=[^\W\d])|(?<=/)(?=/)|(?<=@)(?=\w)|(?<=mailto:)(?=\S)", re.IGNORECASE)
 _CURLY = re.compile(r"([{}])(?=[{}])")
-_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _DEEP = 10_000
 """More of a text is never looked at."""
 
@@ -31,16 +31,9 @@ def markdown(text: str, limit: int) -> str:
 def one_line(text: str) -> str:
     """Without line breaks, control characters, signs that turn the direction of writing, and halves of characters."""
     whole = text[:_DEEP].encode("utf-8", "replace").decode()
-    kept = "".join(_seen(character) for character in whole)
-    return " ".join(kept.split())
+    return " ".join(_CONTROL.sub(" ", _DIRECTION.sub("", whole)).split())
 
 
 def shortened(text: str, limit: int) -> str:
     """At most `limit` characters; what is cut off ends in an ellipsis."""
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
-
-
-def _seen(character: str) -> str:
-    if character in _DIRECTION:
-        return ""
-    return " " if unicodedata.category(character) in ("Cc", "Zl", "Zp") else character
