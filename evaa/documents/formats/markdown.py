@@ -26,6 +26,7 @@ _SPECIAL = re.compile(r"[\\`*_\[\]{}<>|~&$^@]")
 _ADDRESS = re.compile(r"@(?=\w)")
 _LINK = re.compile(r"(?<=\S)\.(?=[^\W\d])|(?<=/)/")
 _LINE_START = re.compile(r"^(?=[-+=#:])", re.MULTILINE)
+_CLOSING = re.compile(r"(?<=\s)(?=#+$)", re.MULTILINE)
 _NUMBERED = re.compile(r"^(\(?(?:\d{1,9}|[A-Za-z]|[ivxlcdmIVXLCDM]{1,9}))(?=[.)](?:\s|$))", re.MULTILINE)
 
 
@@ -38,10 +39,10 @@ def render(document: Document) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text that Markdown takes literally, also at the start of a line. Its line breaks stay."""
+    """Return a text that Markdown takes literally, also at the start of a line or as a heading. Its breaks stay."""
     marked = _SPECIAL.sub(r"\\\g<0>", text)
     unlinked = _LINK.sub(r"\\\g<0>", _ADDRESS.sub(f"@{GUARD}", marked))
-    return _NUMBERED.sub(r"\1\\", _LINE_START.sub(r"\\", unlinked))
+    return _NUMBERED.sub(r"\1\\", _LINE_START.sub(r"\\", _CLOSING.sub(r"\\", unlinked)))
 
 
 def _inline(text: str) -> str:

@@ -1,6 +1,7 @@
 """Markdown, read by markdown-it (with links wherever it can see one) and by GitHub's own parser."""
 
 import cmarkgfm
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from markdown_it import MarkdownIt
@@ -77,6 +78,14 @@ def test_every_attack_is_a_mere_paragraph_to_both_parsers(attack: str) -> None:
     text = markdown.escaped(shown(attack)).replace("\n", "\\\n")
     assert set(structure(f"x\n\n{text}")) == {"paragraph_open", "inline", "text", "paragraph_close"}
     assert github(f"x\n\n{text}") == ["p", "/p", "p", "/p"]
+
+
+@pytest.mark.parametrize("title", ["Over to C #", "##", "A ## #", "a #b #\t", "#", "C#", "# a #"])
+def test_a_heading_keeps_its_hashes(title: str) -> None:
+    heading = markdown.render(compose(msgspec.structs.replace(BRD, title=title), SUMMARY)).split("\n")[0]
+    assert words(heading) == title.strip()
+    assert github(heading) == ["h1", "/h1"]
+    assert title.strip() in cmarkgfm.github_flavored_markdown_to_html(heading)
 
 
 def test_an_address_is_kept_apart_from_itself() -> None:
