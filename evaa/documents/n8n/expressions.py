@@ -29,6 +29,9 @@ _KEYWORDS = frozenset({
     "if", "else", "for", "while", "do", "var", "let", "const", "function", "class", "extends", "get", "set", "static",
     "try", "catch", "finally", "switch", "default", "break", "continue", "import", "export", "as",
 })  # fmt: skip
+_DIVIDED = frozenset(("++", "--", "async", "of", "get", "set", "static", "as"))
+"""A slash after one of these divides. The words are keywords in some places, and names in all others."""
+
 _BOTH_SIDES = frozenset({
     "*", "/", "%", "**", "?.", ".", "?", "&&", "||", "??", "==", "!=", "===", "!==", "<", ">", "<=", ">=", "&", "|",
     "^", "<<", ">>", ">>>", "=", "=>", "+=", "-=", "*=", "/=", "%=",
@@ -113,7 +116,7 @@ def _scan(code: str, at: int, depth: int | None) -> tuple[list[Token], int]:
             at = found.end()
             continue
         else:
-            token = _token(found, after_line)
+            token = _token(found, tokens, after_line)
             braces += {"{": 1, "}": -1}.get(token.text, 0)
             if depth is not None and braces < 0:
                 return tokens, found.end()
@@ -150,16 +153,17 @@ def _match(code: str, at: int, tokens: Sequence[Token]) -> re.Match[str] | None:
     return _TOKEN.match(code, at)
 
 
-def _token(found: re.Match[str], after_line: bool) -> Token:
+def _token(found: re.Match[str], tokens: Sequence[Token], after_line: bool) -> Token:
     kind, text = found.lastgroup or "regex", found.group()
-    if kind == "word" and text in _KEYWORDS:
+    is_key = bool(tokens) and tokens[-1].text in (".", "?.")
+    if kind == "word" and text in _KEYWORDS and not is_key:
         kind = "keyword"
     return Token(msgspec.convert(kind, Kind), text, after_line)
 
 
 def _expects_value(tokens: Sequence[Token]) -> bool:
     return not tokens or (
-        tokens[-1].kind in ("operator", "open", "sign", "keyword") and tokens[-1].text not in ("++", "--")
+        tokens[-1].kind in ("operator", "open", "sign", "keyword") and tokens[-1].text not in _DIVIDED
     )
 
 
@@ -198,7 +202,7 @@ def _require_to_follow(before: Token | None, token: Token) -> None:
 
 
 def _may_follow_a_dot(dot: Token, token: Token) -> bool:
-    return token.kind in ("word", "keyword") or (dot.text == "?." and token.text in ("(", "["))
+    return token.kind == "word" or (dot.text == "?." and token.text in ("(", "["))
 
 
 def referred(tokens: Sequence[Token]) -> list[str]:

@@ -57,7 +57,8 @@ def _check_cycles(nodes: Mapping[str, Node], links: Sequence[Link], place: str, 
     """Report each knot that nothing leads out of, and look again within the others, without what leads out of them."""
     by_node = defaultdict(list)
     for link in links:
-        if link.kind == MAIN:
+        is_followed = link.output == 0 or not nodes[link.source].is_disabled
+        if link.kind == MAIN and is_followed:
             by_node[link.source].append(link)
     ways = {name: [link.target for link in by_node[name]] for name in nodes}
     for _ in range(_MAX_LOOPS_IN_LOOPS):

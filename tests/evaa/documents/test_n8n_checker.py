@@ -69,6 +69,7 @@ def test_no_file_makes_it_raise(data: bytes) -> None:
               L=[None, to("M")], M=[to("L"), to("If")], If=[to("If"), to("M")]),
         cycle(node("L", "splitInBatches", 2), node("A", "noOp", 1), L=[to("A"), []], A=[to("L")]),
         cycle(node("F", "filter", 2.2), F=[to("F")]),
+        cycle(node("If", "if", 2.2, disabled=True), node("Out", "noOp", 1), If=[to("Out"), to("If")]),
         cycle(node("X", "n8n", 1), X=[to("X")]),
         cycle(node("A", "noOp", 1, onError="continueErrorOutput"), node("B", "noOp", 1), A=[to("B"), to("B")]),
         cycle(a_switch(3.2, rules={"values": [{}, {}]}), node("B", "noOp", 1), S=[[], to("B")]),

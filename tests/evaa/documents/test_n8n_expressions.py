@@ -13,7 +13,8 @@ SOUND = [
     "={{ 1.5.toFixed(2) }}", "={{ /* c */ a // d\n }}", "={{ $json.class.new }}", "={{ a?.[0]?.(1) }}",
     "=\\{{ not code", "={{ unclosed", "={{ it's", "={{ $json.größe }}", '={{ $json["x"].match(/[/"]+/g)[0] }}',
     "={{ void 0 }}", "={{ a ? .5 : b }}", '={{ a.split("}").length }}', "={{ (a, b) }}", "={{ `${1}` + `$` }}",
-    "= a }} b", "=",
+    "= a }} b", "=", "={{ $json.default / 2 }}", "={{ $json?.new / 3 }}", "={{ set / of / 2 }}",
+    "={{ (() => { return /[/]/.test(a) })() }}",
 ]  # fmt: skip
 """Those with brackets that do not close, line breaks and commas at the end were run in n8n 2.8.4, too."""
 
@@ -34,6 +35,7 @@ BROKEN = {
     "={{ /* a }}": "a comment that does not end",
     "={{ /a }}": "a stray /",
     "={{ a b }}": "nothing between a and b",
+    "={{ $json.default 'a' }}": "nothing between default and 'a'",
     "={{ [1 2] }}": "nothing between 1 and 2",
     "={{ \\ }}": "a stray \\",
     "={{ }}": "nothing",
