@@ -26,7 +26,8 @@ ATTACKS = (
     "\uffff", "\ud800", "\udfff\ud800", "_x0041_", "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd",
     "\u0645\u0631\u062d\u0628\u0627 123 abc", "\U0001f469\u200d\u2695\ufe0f \U0001f1e9\U0001f1ea", "e\u0301",
     "W" * 300, " ", "\t", "\n\n", "", "\u200b=A1", "{{ 1 }}", "${a}", "%s", "w:p", "&nbsp;", "\xa0",
-    "x" * 90 + " " + "y" * 90,
+    "x" * 90 + " " + "y" * 90, '=HYPERLINK("http://a.example", "b")', '{ DDEAUTO c "d" }', "\x13TOC\x14a\x15", "a #",
+    "{{ $json.a }}", "\U000e0041", "a\u0335" * 60, "\u200d" * 60,
 )  # fmt: skip
 
 TEXTS = st.one_of(
