@@ -193,6 +193,18 @@ def test_long_sections_go_on_in_another_note() -> None:
     assert sum(text.count("- **FR-") for text in contents) == 20
 
 
+def test_a_step_names_what_it_mentions_and_nothing_that_only_begins_alike() -> None:
+    requirements = tuple(Entry(f"FR-{number}", {"title": f"title {number}"}) for number in (1, 10, 100))
+    (content,) = [
+        text
+        for text in notes(
+            workflow(brd(step(1, "Read", "read", "", "See FR-10, and fr-100."), requirements=requirements))
+        )
+        if "**SO-1**" in text
+    ]
+    assert [number for number in (1, 10, 100) if f"**Requirement FR-{number}** title {number}" in content] == [10, 100]
+
+
 def test_ids_are_uuids_and_stay_from_version_to_version() -> None:
     old = workflow(brd(TRIGGER, READ, BOOK))
     new = workflow(brd(TRIGGER, step(9, "Weigh it", "read"), BOOK, READ, version=2, title="Orders"))
