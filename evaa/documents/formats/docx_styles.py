@@ -20,6 +20,8 @@ _FONT = "Calibri"
 _INK, _QUIET, _ACCENT = RGBColor(0x1F, 0x29, 0x33), RGBColor(0x5C, 0x68, 0x75), RGBColor(0x1D, 0x4F, 0x7C)
 _STATUS = {"stated": _QUIET, "inferred": RGBColor(0x8A, 0x53, 0x00), "confirmed": RGBColor(0x1C, 0x6B, 0x3C)}
 _ALARM = RGBColor(0xA3, 0x26, 0x1C)
+_SCRIPTS = dict.fromkeys(("ja", "ko", "zh"), "eastAsia") | dict.fromkeys(("ar", "fa", "he", "ur"), "bidi")
+"""Which language Word names in another attribute than that for Latin letters."""
 _THEMED = ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme")
 
 
@@ -30,8 +32,9 @@ def prepare(document: Docx, language: str) -> None:
     _rules(document)
     _settings(document)
     if language != "und":
+        script = _SCRIPTS.get(language.partition("-")[0].lower(), "val")
         for spoken in document.styles.element.iter(qn("w:lang")):
-            spoken.set(qn("w:val"), language)
+            spoken.set(qn(f"w:{script}"), language)
 
 
 def footer(document: Docx, reference: str) -> None:

@@ -135,6 +135,23 @@ def test_the_properties_tell_what_it_is() -> None:
     assert EXAMPLE.styles.element.find(f".//{qn('w:lang')}").get(qn("w:val")) == "en"
 
 
+@pytest.mark.parametrize(
+    ("language", "kind", "others"),
+    [
+        ("de-AT", "val", {"eastAsia": "en-US", "bidi": "ar-SA"}),
+        ("zh-Hant", "eastAsia", {"val": "en-US", "bidi": "ar-SA"}),
+        ("he", "bidi", {"val": "en-US", "eastAsia": "en-US"}),
+        ("und", "val", {"val": "en-US", "eastAsia": "en-US", "bidi": "ar-SA"}),
+    ],
+)
+def test_the_language_is_named_for_its_own_script(language: str, kind: str, others: dict[str, str]) -> None:
+    """For Chinese signs, and for what runs from the right, Word asks other attributes."""
+    document = opened(msgspec.structs.replace(BRD, language=language), SUMMARY)
+    spoken = document.styles.element.find(f".//{qn('w:lang')}")
+    found = {name: spoken.get(qn(f"w:{name}")) for name in ("val", "eastAsia", "bidi")}
+    assert found == {kind: language, **others}
+
+
 def test_nothing_in_the_file_is_external_or_active() -> None:
     with zipfile.ZipFile(io.BytesIO(FILE)) as package:
         names = package.namelist()
