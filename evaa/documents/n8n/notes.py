@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from evaa.documents.catalogue import BY_KEY
+from evaa.documents.formats.text import ABSENT
 from evaa.documents.n8n import nodes
 from evaa.documents.n8n.plan import Plan, Step, goes_on
 from evaa.documents.n8n.text import markdown
@@ -82,7 +83,7 @@ def _said_of(step: Step, brd: Brd) -> Iterator[str]:
     assert step.entry is not None
     entry, fields = step.entry, step.entry.fields
     headline = markdown(_headline(entry), FIELD_CHARS)
-    yield f"**{markdown(entry.entry_id, 40)}**{_assumed(entry)} {headline}"
+    yield f"**{_name(entry)}**{_assumed(entry)} {headline}"
     for label, key in (("System", "system"), ("Detail", "detail"), ("Otherwise", "otherwise")):
         if (text := markdown(fields.get(key, ""), FIELD_CHARS)) not in ("", headline):
             yield f"**{label}** {text}"
@@ -91,7 +92,7 @@ def _said_of(step: Step, brd: Brd) -> Iterator[str]:
         for found in brd.section(key).entries:
             if _mentions(said, found.entry_id):
                 first = BY_KEY[key].columns[0].key
-                yield f"**{label} {markdown(found.entry_id, 40)}** {markdown(found.fields.get(first, ''), FIELD_CHARS)}"
+                yield f"**{label} {_name(found)}** {markdown(found.fields.get(first, ''), FIELD_CHARS)}"
     touched = [found for found in brd.section("data").entries if _mentions(said, found.fields.get("field", ""))]
     if touched:
         yield "**Fields** " + "; ".join(markdown(found.fields.get("field", ""), 60) for found in touched)
@@ -104,7 +105,7 @@ def _access(system: str, brd: Brd) -> Iterator[str]:
         name = found.fields.get("system", "")
         if name and system and (_mentions(system.casefold(), name) or _mentions(name.casefold(), system)):
             known = [_labelled(found, "integrations", key) for key in _SIGNS_IN if found.fields.get(key)]
-            yield f"**Access** {'; '.join(known) or 'not said yet'} ({markdown(found.entry_id, 40)})"
+            yield f"**Access** {'; '.join(known) or 'not said yet'} ({_name(found)})"
 
 
 def _to_do(step: Step, plan: Plan) -> Iterator[str]:
@@ -164,12 +165,17 @@ def _line(entry: Entry, key: str) -> str:
     more = [it.key for it in others if entry.fields.get(it.key, "").strip() not in ("", said)]
     rest = "".join(f" · {_labelled(entry, key, column)}" for column in more)
     assumed = "" if key == "openQuestions" else _assumed(entry)
-    return f"- **{markdown(entry.entry_id, 40)}**{assumed} {markdown(said, FIELD_CHARS)}{rest}"
+    return f"- **{_name(entry)}**{assumed} {markdown(said, FIELD_CHARS)}{rest}"
 
 
 def _labelled(entry: Entry, section: str, key: str) -> str:
     label = next(column.label for column in BY_KEY[section].columns if column.key == key)
     return f"*{label}:* {markdown(entry.fields.get(key, ''), FIELD_CHARS)}"
+
+
+def _name(entry: Entry) -> str:
+    """Its id. Where that is empty, a dash: asterisks with nothing between them are a line across the note."""
+    return markdown(entry.entry_id, 40) or ABSENT
 
 
 def _headline(entry: Entry) -> str:

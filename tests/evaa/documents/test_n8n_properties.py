@@ -12,7 +12,7 @@ from evaa.documents.n8n.checker import check
 from evaa.documents.n8n.text import markdown, one_line, plain
 from evaa.documents.n8n.values import strings_in
 from evaa.documents.n8n.workflow import export, workflow
-from protocols.documents import Brd
+from protocols.documents import Brd, Entry
 from tests.evaa.documents.any_documents import TEXTS as ANY_TEXTS
 from tests.evaa.documents.example import BRD
 from tests.evaa.documents.n8n_builders import TEXTS, Document, brd, brds, step
@@ -118,6 +118,24 @@ def test_markdown_escapes_what_marks_up(text: str) -> None:
     made = markdown(text, 100)
     assert "\n" not in made
     assert not set(re.sub(r"\\.", "", made)) & set("`*_[]<>{}#~&|\\")
+
+
+@settings(max_examples=60, deadline=None)
+@given(brds())
+@example(NASTY)
+@example(brd(Entry("", {"step": "Read", "kind": "read"}), data=(Entry("", {"field": ""}), Entry("*", {"field": "-"}))))
+def test_notes_hold_no_markdown_but_their_own(document: Brd) -> None:
+    contents = [one["parameters"]["content"] for one in workflow(document)["nodes"] if "content" in one["parameters"]]
+    tokens = [token for content in contents for token in NOTES.parse(content)]
+    kinds = {token.type.removesuffix("_open").removesuffix("_close") for token in tokens}
+    assert kinds <= {"heading", "paragraph", "bullet_list", "list_item", "inline"}
+    within = {inner.type for token in tokens for inner in token.children or ()}
+    assert {kind.removesuffix("_open").removesuffix("_close") for kind in within} <= {
+        "text",
+        "softbreak",
+        "strong",
+        "em",
+    }
 
 
 @given(st.one_of(ANY_TEXTS, st.lists(st.sampled_from([*"./@:-a1 ", "www", "http:", "mailto:", "MAILTO:", "com", "de"]))
