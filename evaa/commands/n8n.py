@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from evaa.documents.n8n.checker import check_text
-from evaa.documents.n8n.problems import Problem
+from evaa.documents.n8n.problems import Problem, printable
 
 MAX_BYTES = 16 * 1024 * 1024
 
@@ -22,18 +22,19 @@ def check_file(path: str, standard_input: BinaryIO, out: TextIO, err: TextIO) ->
 
     Returns 0 if nothing is wrong, or only what is a warning; 1 if there are errors, or the file cannot be read.
     """
+    name = printable(path)
     try:
         data = _read(path, standard_input)
     except OSError as error:
-        err.write(f"{path} cannot be read: {error}\n")
+        err.write(f"{name} cannot be read: {error.strerror}\n")
         return 1
     if len(data) > MAX_BYTES:
-        err.write(f"{path} is larger than {MAX_BYTES // 1024 // 1024} MiB: that is no workflow of n8n's\n")
+        err.write(f"{name} is larger than {MAX_BYTES // 1024 // 1024} MiB: that is no workflow of n8n's\n")
         return 1
     problems = check_text(data)
     for problem in problems:
         out.write(f"{problem}\n")
-    out.write(f"{path}: {_count(problems, 'error')}, {_count(problems, 'warning')}\n")
+    out.write(f"{name}: {_count(problems, 'error')}, {_count(problems, 'warning')}\n")
     return 1 if any(problem.level == "error" for problem in problems) else 0
 
 

@@ -5,6 +5,7 @@ activated, when it runs, or not at all: it merely does something else. What n8n 
 `problems.RULES` says for each code which step of n8n's it breaks.
 """
 
+import codecs
 from collections import Counter
 from collections.abc import Iterator
 
@@ -19,10 +20,17 @@ from evaa.documents.n8n.values import Node, node_at
 
 API_KEYS = frozenset(("name", "nodes", "connections", "settings", "staticData"))
 MAX_WORKFLOW_NAME = 128
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+"""Of UTF-32 in the order of most machines, too: it begins like UTF-16."""
 
 
 def check_text(data: bytes) -> tuple[Problem, ...]:
     """Check a file's content, as `check` does. Never raises."""
+    if data.startswith(_MARKS):
+        report = Report()
+        right = "a workflow is one JSON object in UTF-8, without such a mark"
+        report.add("not-json", "the file", "it begins with a byte order mark", right)
+        return report.problems
     try:
         document = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

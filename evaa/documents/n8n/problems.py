@@ -89,7 +89,7 @@ class Report:
         """Note a problem under one of the codes of `RULES`."""
         level, step = RULES[code]
         if not self.is_full:
-            self._found.append(Problem(code, level, step, *map(_printable, (place, wrong, right))))
+            self._found.append(Problem(code, level, step, *map(printable, (place, wrong, right))))
         else:
             self._left_off += 1
             self._more_errors |= level == "error"
@@ -126,6 +126,6 @@ def shown(value: object) -> str:
             return "a list" if isinstance(value, list) else "an object"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text without what a terminal might obey."""
     return "".join(character if character.isprintable() else f"\\u{ord(character):04x}" for character in text)

@@ -1,3 +1,4 @@
+import os
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def test_a_file_that_cannot_be_read(path: str, tmp_path: Path) -> None:
     status, out, err = checked(str(tmp_path / path))
     assert (status, out) == (1, "")
     assert "cannot be read" in err
+
+
+def test_a_file_name_does_nothing_to_a_terminal_and_can_be_written(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path / "x\x1b[2J") + b"\xff")
+    for content in (b"{}", b" " * (MAX_BYTES + 1)):
+        Path(path).write_bytes(content)
+        _, out, err = checked(path)
+        assert (out + err).splitlines()[-1].startswith(rf"{tmp_path}/x\u001b[2J\udcff")
+    Path(path).unlink()
+    assert checked(path)[2].startswith(rf"{tmp_path}/x\u001b[2J\udcff cannot be read: ")
 
 
 def test_a_file_that_is_too_large() -> None:
