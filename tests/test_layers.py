@@ -34,8 +34,8 @@ PURE = (
     "evaa/stt/flux_endpointing.py",
 )
 PURE_IMPORTS = {
-    "base64", "binascii", "bisect", "collections", "contextlib", "dataclasses", "difflib", "enum", "functools",
-    "hashlib", "importlib", "itertools", "json", "math", "re", "struct", "typing", "unicodedata", "urllib", "zlib",
+    "base64", "binascii", "bisect", "codecs", "collections", "contextlib", "dataclasses", "difflib", "enum",
+    "functools", "hashlib", "importlib", "itertools", "json", "math", "re", "struct", "typing", "unicodedata", "urllib", "zlib",
     "msgspec", "pydantic_core", "yaml",
     "protocols",
 }  # fmt: skip
