@@ -35,8 +35,8 @@ PURE = (
 )
 PURE_IMPORTS = {
     "base64", "binascii", "bisect", "codecs", "collections", "contextlib", "dataclasses", "difflib", "enum",
-    "functools", "hashlib", "importlib", "itertools", "json", "math", "re", "struct", "typing", "unicodedata", "urllib", "zlib",
-    "msgspec", "pydantic_core", "yaml",
+    "functools", "hashlib", "importlib", "itertools", "json", "math", "re", "struct", "typing", "unicodedata",
+    "urllib", "zlib", "msgspec", "pydantic_core", "yaml",
     "protocols",
 }  # fmt: skip
 """All that pure code may need: no clock, no file, no network, no event loop, no chance."""
