@@ -35,10 +35,9 @@ _YES = re.compile(
     r"\W*(yes|yeah|yep|right|correct|exactly|indeed|sure|of course|ja|genau|stimmt|richtig|oui|sí|si)\b", re.IGNORECASE
 )
 _NO = re.compile(r"\W*(no|nope|not|none|neither|never|nein|nicht|kein\w*|non)\b", re.IGNORECASE)
+_WHOLE_WORD = re.compile(r"\w+")
 _REFERENCE = re.compile(rf"\b(?:{'|'.join(kind.prefix for kind in SECTIONS)})-\d+\b")
 """The id of another entry, which claims nothing."""
-_IN_WORD = re.compile(r"[\w.,:]+")
-_GOES_ON = re.compile(r"\w|[.,:]\w")
 NOTHING_SAID = frozenset({"n/a", "tbd", "not said", "not specified", "not stated", "not mentioned", "not provided"})
 """What writers put into a column instead of leaving it empty."""
 
@@ -86,6 +85,7 @@ class _Turn(msgspec.Struct, frozen=True):
     question: int
     quotable: str
     quotable_densely: str
+    quotable_words: frozenset[str]
     asked: str
     is_yes: bool
     is_no: bool
@@ -101,8 +101,9 @@ class _Said:
             number: _Turn(
                 answer=2 * index,
                 question=2 * index + 1,
-                quotable=collapsed(answer).casefold(),
-                quotable_densely="".join(answer.split()).casefold(),
+                quotable=(quotable := collapsed(answer).casefold()),
+                quotable_densely="".join(quotable.split()),
+                quotable_words=frozenset(_WHOLE_WORD.findall(quotable)),
                 asked=asked[number],
                 is_yes=bool(_YES.match(answer)),
                 is_no=bool(_NO.match(answer)),
@@ -130,9 +131,11 @@ class _Heard:
         self._with_figures = [*answers, *(turn.question for turn in heard if turn.is_yes)]
         self._with_names = _bits([*answers, *(turn.question for turn in heard if not turn.is_no)])
         self._with_words = _bits([*answers, *(turn.question for turn in heard)])
+        self._quotable_words = [turn.quotable_words for turn in heard]
         self._quotable = " ".join(turn.quotable for turn in heard if turn.quotable)
         self._quotable_densely = "".join(turn.quotable_densely for turn in heard)
         self._questions = sorted({turn.asked for turn in heard if turn.asked}, key=len, reverse=True)
+        self._quoted: dict[str, bool] = {}
 
     def bears_out(self, claims: Sequence[str]) -> bool:
         vocabulary = self._interview.words
@@ -161,7 +164,13 @@ class _Heard:
         quote = collapsed(sentence).rstrip(".!?\u2026 ").casefold()
         if len(quote) >= _LONG_QUOTE:
             return "".join(quote.split()) in self._quotable_densely
-        return _stands_in(quote, self._quotable)
+        if quote not in self._quoted:
+            self._quoted[quote] = self._has_words_of(quote) and _stands_in(quote, self._quotable)
+        return self._quoted[quote]
+
+    def _has_words_of(self, quote: str) -> bool:
+        """Whether each of its words was said as it is, wherever: without that nothing needs to be searched."""
+        return all(any(word in said for said in self._quotable_words) for word in _WHOLE_WORD.findall(quote))
 
     def _sentences(self, claim: str) -> Iterator[str]:
         """The sentences of what a text claims, without the questions that it quotes; as one if all is quoted."""
@@ -178,14 +187,11 @@ def _bits(indices: Iterable[int]) -> int:
 
 
 def _stands_in(quote: str, text: str) -> bool:
-    """Whether a text holds these very words as whole ones: looked for again only where another word begins."""
-    at = text.find(quote)
-    while at >= 0:
-        if not (at and _IN_WORD.match(text, at - 1)) and not _GOES_ON.match(text, at + len(quote)):
-            return True
-        rest = _IN_WORD.match(text, at)
-        at = text.find(quote, 1 + (rest.end() if rest else at))
-    return False
+    """Whether a text holds these very words as whole ones. What stands before is looked at last: it is the slower."""
+    if quote not in text:
+        return False
+    is_whole = rf"(?<![\w.,:].{{{len(quote)}}})(?!\w|[.,:]\w)"
+    return bool(re.search(re.escape(quote) + is_whole, text, re.DOTALL))
 
 
 def _without(question: str, claim: str) -> str:

@@ -6,8 +6,9 @@ many ways (no, an, each).
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+
+from evaa.documents.words import in_one_form
 
 _NUMBER = r"(?<![^\W_])\d+(?:[.,:'\u2019]\d+|(?<!\d{4}) \d{3}(?!\d))*"
 _PIECE = re.compile(rf"(?P<number>{_NUMBER})|(?P<word>[^\W\d_]+)")
@@ -123,7 +124,7 @@ def _afternoons(text: str) -> set[str]:
 
 
 def _pieces(text: str) -> Iterator[_Piece]:
-    for piece in _PIECE.finditer(unicodedata.normalize("NFKC", text)):
+    for piece in _PIECE.finditer(in_one_form(text)):
         number, word = piece["number"] or "", (piece["word"] or "").casefold()
         yield number, word, float(canonical(number)) if number and _is_reckonable(number) else _spoken(word)
 

@@ -13,8 +13,8 @@ ALIKE = 0.6
 
 _COMPARED_CHARS = 2_000
 _Fields = Mapping[str, str]
-_Content = frozenset[tuple[str, int]]
-"""The words and figures of an entry, each time that one comes under a number of its own."""
+_Content = frozenset[int]
+"""The words and figures of an entry, each time that one comes as a number of its own: these are compared quickly."""
 
 
 def assign(prefix: str, drafts: Sequence[DraftEntry], previous: Sequence[Entry], used: Iterable[str]) -> list[str]:
@@ -43,11 +43,12 @@ def assign(prefix: str, drafts: Sequence[DraftEntry], previous: Sequence[Entry],
 
 def _matched(drafts: Mapping[int, _Fields], entries: Mapping[str, _Fields]) -> dict[int, str]:
     """The drafts that are like an entry, each with another one, the most alike pairs first."""
-    contents = {entry_id: _content(fields) for entry_id, fields in entries.items()}
+    numbers: dict[tuple[str, int], int] = {}
+    contents = {entry_id: _content(fields, numbers) for entry_id, fields in entries.items()}
     pairs = [
         (-likeness, entries[entry_id] != fields, index, position, entry_id)
         for index, fields in drafts.items()
-        for content in (_content(fields),)
+        for content in (_content(fields, numbers),)
         for position, entry_id in enumerate(entries)
         if (likeness := _likeness(content, contents[entry_id])) >= ALIKE
     ]
@@ -66,13 +67,13 @@ def _likeness(one: _Content, other: _Content) -> float:
     return 2 * len(one & other) / total if total else 0.0
 
 
-def _content(fields: _Fields) -> _Content:
+def _content(fields: _Fields, numbers: dict[tuple[str, int], int]) -> _Content:
     text = "\n".join(fields.values())[:_COMPARED_CHARS].casefold()
     times: Counter[str] = Counter()
-    content: set[tuple[str, int]] = set()
+    content: set[int] = set()
     for word in (*(word.stem for word in words(text)), *heard(text)):
         times[word] += 1
-        content.add((word, times[word]))
+        content.add(numbers.setdefault((word, times[word]), len(numbers)))
     return frozenset(content)
 
 

@@ -18,6 +18,8 @@ _TOKEN = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+(?:['\u2019.@/+&\u2010-\u
 _UNSPACED_WORD = re.compile(f"[{_UNSPACED}]")
 _PART = re.compile(r"[^\W_]+")
 _POSSESSIVE = re.compile("['\u2019]s$")
+_SYMBOLS = re.compile(r"[^\w\s\x00-\x7f]{31,}")
+_MOST_MARKS = 30
 _ENDING = re.compile(r"(?<=.{3})(ings?|ied|ies|ed|es|s|en|e|y)$")
 """An ending goes only where at least three characters are left."""
 _BEGINS_SENTENCE = re.compile(r"(^|[.!?:;\n\u2026\u201c\u201e\"(\[\u2022|])[\s\u2022*\u2013-]*$")
@@ -100,7 +102,7 @@ class Vocabulary:
 
 def words(text: str) -> Iterator[Word]:
     """The words of a text in their order, figures left out."""
-    plain = unicodedata.normalize("NFKC", text)
+    plain = in_one_form(text)
     capitals_count: bool | None = None
     for at, token, parts in _tokens(plain):
         is_name = "@" in token or any(map(_looks_like_a_name, parts))
@@ -111,20 +113,36 @@ def words(text: str) -> Iterator[Word]:
         yield Word(stems[0] if len(stems) == 1 else stem("".join(parts)), stems, is_name)
 
 
+def in_one_form(text: str) -> str:
+    """The text without what only looks different (NFKC)."""
+    return unicodedata.normalize("NFKC", _SYMBOLS.sub(_with_few_marks, text))
+
+
+def _with_few_marks(symbols: re.Match[str]) -> str:
+    """Thirty marks upon a letter are as many as any language has; to sort more takes the square of their number."""
+    kept, others = symbols[0][:_MOST_MARKS], symbols[0][_MOST_MARKS:]
+    return kept + "".join(symbol for symbol in others if not unicodedata.combining(symbol))
+
+
 def _tokens(plain: str) -> Iterator[tuple[int, str, list[str]]]:
-    """Each word with the place where it begins, and its parts; figures among these are left out."""
+    """Each word with the place where it begins, and its parts."""
     for found in _TOKEN.finditer(plain):
         token = _POSSESSIVE.sub("", found[0])
-        parts = [part for part in _PART.findall(token) if not part[0].isdecimal()]
-        if parts:
+        if parts := _parts(token):
             yield found.start(), token, parts
+
+
+def _parts(token: str) -> list[str]:
+    """What a word is put together from; figures are left out."""
+    return [part for part in _PART.findall(token) if not part[0].isdecimal()]
 
 
 def _stems(text: str) -> set[str]:
     """The stems of a text's words and of their parts."""
     found: set[str] = set()
-    for _, _, parts in _tokens(unicodedata.normalize("NFKC", text)):
-        found.update(parts, ("".join(parts),))
+    for token in set(_TOKEN.findall(in_one_form(text))):
+        if parts := _parts(_POSSESSIVE.sub("", token)):
+            found.update(parts, ("".join(parts),))
     return set(map(stem, found))
 
 

@@ -1,5 +1,6 @@
 """The check holds its promises whatever anybody says."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,3 +81,27 @@ def test_a_great_deal_of_text_is_checked_within_the_time_limit_of_a_test() -> No
         turns = (TurnRecord(1, "5e1a00000000000000000001", "text", text, 0),)
         drafts = [DraftEntry({"text": text[start:]}, (1,), "stated") for start in range(60)]
         assert not check(drafts, (TEXT,), turns).doubtful
+
+
+def test_what_is_nearly_quoted_everywhere_is_checked_within_the_time_limit_of_a_test() -> None:
+    turns = tuple(
+        TurnRecord(number, "5e1a00000000000000000001", "text", '"wordy"' * 2_800, 0) for number in range(1, 33)
+    )
+    drafts = [DraftEntry({"text": '"wore. ' * 570}, tuple(range(1, 33)), "stated")] * MAX_ENTRIES
+    assert len(check(drafts, (TEXT,), turns).doubtful) == MAX_ENTRIES
+
+
+@pytest.mark.parametrize(
+    ("words", "is_quoted"),
+    [
+        ("X.cae\u0301 cae\u0301", True),
+        ("X.cae\u0301 caex", False),
+        ("X.cae\u0301 .cae\u0301", False),
+        ("X:cae\u0301 wcae\u0301", False),
+        ("cae\u0301", True),
+        ("X\n\ncae\u0301", True),
+    ],
+)
+def test_a_short_quote_is_one_of_whole_words(words: str, is_quoted: bool) -> None:
+    """Composed with its accent it is another word than the one that is claimed, so that only the quote counts."""
+    assert is_said("CAE.", words) == is_quoted

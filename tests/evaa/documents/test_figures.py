@@ -19,6 +19,7 @@ from evaa.documents.figures import canonical, claimed, heard, replaced
         ("1,234.50", {"1234.5"}),
         ("2.50", {"2.5"}),
         ("2,5 hours", {"2.5"}),
+        ("1,5:00", {"1,5"}),
         ("35", {"35"}),
         ("3pm", {"3"}),
         ("3 p.m.", {"3"}),
