@@ -9,8 +9,8 @@ answer is a yes. A question that is quoted claims nothing. What fails becomes an
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache, partial
 
 import msgspec
 
@@ -30,6 +30,10 @@ SHARE_OF_ITS_TURNS = 0.25
 """How much of it must come from the very turns that it names: a role, say, was often named in another."""
 
 _LONG_QUOTE = 40
+_INTERVIEWS = 16
+"""So many are kept prepared. Of the largest that there can be, one takes 8 MB, or 25 MB if it is contrived to."""
+_COMBINATIONS = 4
+"""So many combinations of turns are kept prepared while a list is checked: entries often share theirs."""
 
 _YES = re.compile(
     r"\W*(yes|yeah|yep|right|correct|exactly|indeed|sure|of course|ja|genau|stimmt|richtig|oui|sí|si)\b", re.IGNORECASE
@@ -58,12 +62,13 @@ def check(
     """
     record = _prepared(tuple(turns), opening)
     said = record.said
+    heard_in = lru_cache(maxsize=_COMBINATIONS)(partial(_Heard, record))
     tidy = (_tidied(draft, columns, said) for draft in drafts)
     kept = itertools.islice((draft for draft in tidy if any(_claims(draft, columns))), MAX_ENTRIES)
     sound: list[DraftEntry] = []
     doubtful: list[DraftEntry] = []
     for draft in kept:
-        (sound if _may_stand(draft, columns, record) else doubtful).append(draft)
+        (sound if _may_stand(draft, columns, heard_in) else doubtful).append(draft)
     return Checked(tuple(sound), tuple(doubtful))
 
 
@@ -72,7 +77,7 @@ def is_said(text: str, words: str, question: str = "") -> bool:
     return _Heard(_Said({1: words}, {1: question}), (1,)).bears_out((text,))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=_INTERVIEWS)
 def _prepared(turns: tuple[TurnRecord, ...], opening: str) -> "_Said":
     """The interview, ready to be compared with: each of its pieces is checked against the same turns."""
     return _Said({turn.turn: turn.text for turn in turns}, questions(turns, opening))
@@ -128,7 +133,7 @@ class _Heard:
         self._interview = interview
         heard = [interview.turns[number] for number in turns]
         answers = [turn.answer for turn in heard]
-        self._with_figures = [*answers, *(turn.question for turn in heard if turn.is_yes)]
+        self._figures = interview.figures.among([*answers, *(turn.question for turn in heard if turn.is_yes)])
         self._with_names = _bits([*answers, *(turn.question for turn in heard if not turn.is_no)])
         self._with_words = _bits([*answers, *(turn.question for turn in heard)])
         self._quotable_words = [turn.quotable_words for turn in heard]
@@ -154,8 +159,8 @@ class _Heard:
         return said + elsewhere / 2 >= SHARE_SAID * total and said >= SHARE_OF_ITS_TURNS * total
 
     def _has_figures_and_names(self, sentence: str, content: Sequence[Word]) -> bool:
-        vocabulary, figures = self._interview.words, self._interview.figures
-        return figures.hold(claimed(sentence), self._with_figures) and all(
+        vocabulary = self._interview.words
+        return all(figure in self._figures for figure in claimed(sentence)) and all(
             vocabulary.holds(word, self._with_names) for word in content if word.is_name
         )
 
@@ -227,10 +232,10 @@ def _claims(draft: DraftEntry, columns: Sequence[Column]) -> list[str]:
     return [draft.fields[column.key] for column in columns if not column.choices and draft.fields.get(column.key)]
 
 
-def _may_stand(draft: DraftEntry, columns: Sequence[Column], said: _Said) -> bool:
+def _may_stand(draft: DraftEntry, columns: Sequence[Column], heard_in: Callable[[tuple[int, ...]], _Heard]) -> bool:
     if draft.status != "stated":
         return True
-    return bool(draft.source_turns) and _Heard(said, draft.source_turns).bears_out(_claims(draft, columns))
+    return bool(draft.source_turns) and heard_in(draft.source_turns).bears_out(_claims(draft, columns))
 
 
 def question_about(kind: SectionKind, draft: DraftEntry) -> DraftEntry:

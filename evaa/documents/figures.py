@@ -6,7 +6,7 @@ many ways (no, an, each).
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from evaa.documents.words import in_one_form
 
@@ -79,11 +79,22 @@ class Figures:
             for figure in _forms(pieces) | _afternoons(text):
                 self._where[figure] = self._where.get(figure, 0) | 1 << index
 
-    def hold(self, figures: frozenset[str], among: Sequence[int]) -> bool:
-        """Whether all of these may be said to be in those of the texts that have these indices."""
-        bits = sum(1 << index for index in among)
-        elsewhere = {figure for figure in figures if not self._where.get(figure, 0) & bits}
-        return not elsewhere or elsewhere <= _forms(itertools.chain.from_iterable(self._edges[it] for it in among))
+    def among(self, indices: Sequence[int]) -> "HeardFigures":
+        """Those that may be said to be in the texts that have these indices, read in this order."""
+        edges = itertools.chain.from_iterable(self._edges[index] for index in indices)
+        return HeardFigures(self._where, sum(1 << index for index in indices), _forms(edges))
+
+
+class HeardFigures:
+    """The figures that some texts may be said to contain: each alone, and where one meets the next."""
+
+    def __init__(self, where: Mapping[str, int], among: int, at_edges: Set[str]) -> None:
+        self._where = where
+        self._among = among
+        self._at_edges = at_edges
+
+    def __contains__(self, figure: str) -> bool:
+        return bool(self._where.get(figure, 0) & self._among) or figure in self._at_edges
 
 
 def claimed(text: str) -> frozenset[str]:
