@@ -30,6 +30,7 @@ from protocols.messages import (
     Requested,
     Save,
     Send,
+    Settled,
     SpeculationEnded,
     StopAsking,
     TurnCompleted,
@@ -56,8 +57,9 @@ class Agent:
     Rebuilt from the slot's newest state on every start; `greeting` tells what to say first. What the writer takes from
     the outbox is told to the engine in the same instant, so that an interruption always knows what was delivered.
     While it drains (from the start, or from `DrainAsked` on) it calls `on_drained` as soon as no turn is live, and
-    asks nobody any more. What was said before the agent was stopped or cancelled is taken to the slot, though no longer
-    answered: the words that were being spoken when a drained session ends are among that.
+    asks nobody any more. It calls `on_settled` whenever nothing of the documents is in work. What was said before the
+    agent was stopped or cancelled is taken to the slot, though no longer answered: the words that were being spoken
+    when a drained session ends are among that.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Agent:
         reply_acknowledges: bool,
         greeting: Callable[[TurnEngine], list[Effect]],
         on_drained: Callable[[], None],
+        on_settled: Callable[[], None] = lambda: None,
         is_draining: bool = False,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
@@ -90,6 +93,7 @@ class Agent:
         self._speculating = SpeculatingEngine(self._engine)
         self._asking: dict[int, _Question] = {}
         self._on_drained = on_drained
+        self._on_settled = on_settled
         self._is_draining = is_draining
         self._is_over = False
         self._nursery: trio.Nursery
@@ -166,6 +170,8 @@ class Agent:
                     self._ask_about(brief)
                 case Render():
                     self._export(effect)
+                case Settled():
+                    self._on_settled()
 
     def _start(self, work: Callable[[T], Awaitable[None]], task: T) -> None:
         if not self._is_over:
@@ -183,6 +189,7 @@ class Agent:
 
         async def review(brief: ReviewBrief) -> None:
             with question.scope:
+                question.requested()
                 question.report(await self._writing.review(brief))
             self._forget(brief.turn, question)
 

@@ -77,6 +77,7 @@ class Server:
         self._unbound: set[trio.CancelScope] = set()
         self._watch = StoreWatch(services.store, self._live)
         self._is_draining = False
+        self._finisher = Finisher(services, limits.session, self._live)
         self._finishing = trio.CancelScope()
         self._hurried = trio.Event()
         self._empty = trio.Event()
@@ -112,7 +113,7 @@ class Server:
     async def finish_documents(self) -> None:
         """Have documents written whose users have gone, until cancelled. `serve` does it, too."""
         with self._finishing:
-            await Finisher(self._services, self._limits.session, self._live).run()
+            await self._finisher.run()
 
     async def drain(self) -> None:
         """Take no more sessions, let live turns finish, save everything, close with 1001. Bounded.
@@ -236,6 +237,7 @@ class Server:
             await connection.close(end.code, end.reason)
             return
         session = Session(connection, binding, self._services, self._limits.session)
+        self._finisher.forget(binding.session_id)
         older = self._live.get(binding.session_id)
         self._live[binding.session_id] = session  # before the wait: a still newer connection ends this one
         if self._is_draining:

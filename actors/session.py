@@ -255,12 +255,20 @@ class Session:
             self._outbox,
             self._agent_mailbox,
             self._services.interviewer,
-            Writing(self._services.writer, self._limits.writing, self._session_id, self._services.compute),
+            self._build_writing(),
             reply_acknowledges=not self._connection.dialect.tells_deltas,
             greeting=self._greet,
             on_drained=self._end_drained,
+            on_settled=self._on_settled,
             is_draining=self._is_draining,
         )
+
+    def _build_writing(self) -> Writing:
+        services = self._services
+        return Writing(services.writer, self._limits.writing, self._session_id, services.compute)
+
+    def _on_settled(self) -> None:
+        """The documents are whole; the user may have more to say."""
 
     def _build_stt(self) -> Actor:
         assert self._services.stt is not None

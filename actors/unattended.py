@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import trio
@@ -11,10 +10,10 @@ from actors.connection import Binding
 from actors.outbox import Outbox
 from actors.session import Services, Session, SessionLimits
 from actors.supervisor import Actor, ChildSpec, EndSession, contain
-from evaa.documents.desk import unread
+from actors.writing import Writing
 from evaa.interview.engine import TurnEngine
 from protocols.dialects import choose_dialect
-from protocols.frontend import CloseCode, Completed, ServerFrame
+from protocols.frontend import CloseCode, ServerFrame
 from protocols.messages import Effect
 from protocols.ports import LeaseHeld, StoreError
 from protocols.records import SessionRecord
@@ -27,11 +26,12 @@ MAX_REST_S = 3_600.0
 FORGOTTEN_S = 7_200.0
 """A session that cannot be finished is tried again after longer and longer, so that it costs and hinders nobody.
 
-One that failed (a bug, or a record that the store cannot hold) is left alone until the next start: what was written of
-it is lost and would be paid for again.
+One that failed (a bug, or a record that the store cannot hold) is left alone until the next start, or until its user
+comes: what was written of it is lost and would be paid for again.
 """
 
 FINISHED = "its documents are written"
+LATER = "what writes its documents is away"
 NOT_OURS = "somebody else has it"
 
 
@@ -51,24 +51,15 @@ class _Nobody:
 
 
 class _Absence:
-    """The writer of a session without a client: lets go of all, and ends the session with its documents.
+    """The writer of a session without a client: lets go of all."""
 
-    If the user said something of them before they were there (`is_unread`), it waits until that has been considered.
-    """
-
-    def __init__(self, outbox: Outbox, is_unread: Callable[[], bool]) -> None:
+    def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._is_unread = is_unread
-        self._versions = 0
 
     async def run(self) -> None:
-        """Take until the outbox is closed; raises `EndSession` once the documents are written."""
-        while (frame := await self._outbox.take()) is not None:
+        """Take until the outbox is closed."""
+        while await self._outbox.take() is not None:
             self._outbox.written()
-            if isinstance(frame, Completed):
-                self._versions += 1
-                if self._versions > 1 or not self._is_unread():
-                    raise EndSession(CloseCode.NORMAL, FINISHED)
 
     def stop(self) -> None:
         """Take what is there, then return."""
@@ -76,11 +67,22 @@ class _Absence:
 
 
 class UnattendedSession(Session):
-    """A session whose documents are being written though nobody is connected. It ends when they are."""
+    """A session whose documents are being written though nobody is connected. It ends when they are.
+
+    What the user said of them before they were there has been considered then, too. It also ends when they can only be
+    had much later: in `postponed_s` seconds.
+    """
 
     def __init__(self, session_id: str, services: Services, limits: SessionLimits) -> None:
         nobody: Any = _Nobody()
         super().__init__(nobody, Binding(session_id), services, limits)
+        self.postponed_s = 0.0
+        self._is_settled = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the documents are written and stored."""
+        return self._is_settled and not self._slot.store_is_away
 
     async def _load_or_create(self) -> SessionRecord:
         services = self._services
@@ -104,10 +106,22 @@ class UnattendedSession(Session):
         return [*kept, ChildSpec("writer", self._build_absence)]
 
     def _build_absence(self) -> Actor:
-        return _Absence(self._outbox, lambda: bool(unread(self._slot.latest.record)))
+        return _Absence(self._outbox)
+
+    def _build_writing(self) -> Writing:
+        services = self._services
+        return Writing(services.writer, self._limits.writing, self._session_id, services.compute, self._postpone)
 
     def _greet(self, engine: TurnEngine) -> list[Effect]:
         return engine.attend_to_documents()
+
+    def _on_settled(self) -> None:
+        self._is_settled = True
+        self.end(CloseCode.NORMAL, FINISHED)
+
+    def _postpone(self, wait_s: float) -> None:
+        self.postponed_s = max(wait_s, self.postponed_s)
+        self.end(CloseCode.NORMAL, LATER)
 
 
 class _Rest(NamedTuple):
@@ -130,6 +144,10 @@ class Finisher:
         self._live = live
         self._in_work = 0
         self._resting: dict[str, _Rest] = {}
+
+    def forget(self, session_id: str) -> None:
+        """The user has come: what went before is no reason any more to leave the session alone."""
+        self._resting.pop(session_id, None)
 
     async def run(self) -> None:
         """Look until cancelled; what is in work then is saved as it is."""
@@ -160,13 +178,23 @@ class Finisher:
         self._resting[session_id] = _Rest(min(rest.attempts + 1, 20), now + wait_s)
         return True
 
-    async def _finish(self, session_id: str, session: Session) -> None:
+    async def _finish(self, session_id: str, session: UnattendedSession) -> None:
         try:
             await contain(session.run, actor="server")
         finally:
             self._in_work -= 1
             session.finished.set()
-            if session.close_code == CloseCode.SESSION_FAILED:
-                self._resting[session_id] = _Rest(0, math.inf)
+            self._let_rest(session_id, session)
             if self._live.get(session_id) is session:
                 del self._live[session_id]
+
+    def _let_rest(self, session_id: str, session: UnattendedSession) -> None:
+        """How it went tells until when it is left alone."""
+        rest = self._resting.get(session_id)
+        if session.is_done:
+            self._resting.pop(session_id, None)
+        elif session.close_code == CloseCode.SESSION_FAILED:
+            self._resting[session_id] = _Rest(0, math.inf)
+        elif rest is not None and session.postponed_s:
+            until = trio.current_time() + min(session.postponed_s, MAX_REST_S)
+            self._resting[session_id] = _Rest(rest.attempts, max(rest.until, until))

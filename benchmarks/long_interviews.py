@@ -61,7 +61,7 @@ class Interviewed:
             piece = drafting.piece(self.record, Job("section", kind.key), self.drafts(kind))
             documents = drafting.with_piece(documents, piece, "model")
         record = SessionRecord("0" * 24, self.record.interview, 0, 0, documents=documents)
-        finished = drafting.finished(record, now_ms=0, language="en")
+        finished = drafting.finished(record, now_ms=0)
         assert finished is not None
         return finished
 

@@ -28,16 +28,18 @@ class Entry(Record, frozen=True):
 
 
 class Section(Record, frozen=True):
-    """One section, as it was written. `missing` says why it could not be; empty if it was.
+    """One section, as it was written. `missing` says why it, or a change of it, could not be; empty if it was.
 
-    `doubtful` is what was called stated but is not borne out by what was said; in a finished version there is none of
-    it any more, since it stands among the open questions.
+    If a change could not be made, the entries are those from before, and `unmade` is what the user wanted changed, in
+    their words: it is to be made with the next correction. `doubtful` is what was called stated but is not borne out by
+    what was said; in a finished version there is none of it any more, since it stands among the open questions.
     """
 
     key: str
     entries: tuple[Entry, ...] = ()
     missing: str = ""
     doubtful: tuple[Entry, ...] = ()
+    unmade: str = ""
 
 
 class StageSummary(Record, frozen=True):
@@ -71,9 +73,9 @@ Piece = StageSummary | Summary | Section
 class Brd(Record, frozen=True):
     """One version of the business requirements document.
 
-    `language` is a BCP 47 tag. `up_to_turn` is the last turn that it considers; `ready_at_turn` the last that was said
-    before it was there. `change` says what is new in this version, in words. `written_by` names the models. A confirmed
-    version names the turn in which the user confirmed it.
+    `language` is a BCP 47 tag. `up_to_turn` is the last turn that it considers; `unseen_until_turn` the last in which
+    the user cannot have spoken of it, since they did not have it yet. `change` says what is new in this version, in
+    words. `written_by` names the models. A confirmed version names the turn in which the user confirmed it.
     """
 
     brd_id: str
@@ -89,7 +91,7 @@ class Brd(Record, frozen=True):
     written_by: tuple[str, ...] = ()
     confirmed_at_ms: int | None = None
     confirmed_in_turn: int | None = None
-    ready_at_turn: int = 0
+    unseen_until_turn: int = 0
 
     def section(self, key: str) -> Section:
         """The section of this key; an empty one if the document has none."""
@@ -102,7 +104,8 @@ class Documents(Record, frozen=True):
     `stages` (by stage id) and `sections` (by key) are what is paid for already: after a crash they are not written
     again. `up_to_turn` is the last turn that the work in hand considers; `correction` is what the user wants changed in
     it, `change` the same in a few words, `written_by` the models that it has been written by so far. What the user said
-    of the documents has been considered up to `read_up_to_turn`. `is_in_work`: a correction of the newest version is.
+    of the documents has been considered up to `read_up_to_turn`; `answer` is what is to be said of it, should the user
+    come back for a reply that is still owed. `is_in_work`: a correction of the newest version is.
     """
 
     summary: Summary | None = None
@@ -114,6 +117,7 @@ class Documents(Record, frozen=True):
     change: str = ""
     written_by: tuple[str, ...] = ()
     read_up_to_turn: int = 0
+    answer: str = ""
     is_in_work: bool = False
 
     @property

@@ -5,7 +5,7 @@ Times called `at` are seconds on the session's monotonic clock (`trio.current_ti
 
 import msgspec
 
-from protocols.documents import Piece
+from protocols.documents import Brd, Piece
 from protocols.frontend import ExportFormat, ServerFrame
 from protocols.ports import Answer, TurnBrief, Usage
 from protocols.records import SessionRecord, Source, Stage
@@ -125,11 +125,15 @@ class Wrote(Message, frozen=True):
 
 
 class Reviewed(Message, frozen=True):
-    """What the user meant by what the brief holds of their words; None: nobody could tell."""
+    """What the user meant by what the brief holds of their words; None: nobody could tell.
+
+    `may_pass`: somebody may be able to tell later.
+    """
 
     brief: ReviewBrief
     review: Review | None
     at: float
+    may_pass: bool = True
 
 
 # --- to the agent, from the writer ------------------------------------------------------------------------------
@@ -245,10 +249,15 @@ class AskAbout(Message, frozen=True):
 
 
 class Render(Message, frozen=True):
-    """Make a file of the newest BRD, and send it."""
+    """Make a file of a version, and send it."""
 
     record: SessionRecord
+    brd: Brd
     form: ExportFormat
+
+
+class Settled(Message, frozen=True, gc=False):
+    """Nothing of the documents is in work any more, nor asked about, and all of it is durable if the store is there."""
 
 
 class SpeculationEnded(Message, frozen=True, gc=False):
@@ -258,4 +267,6 @@ class SpeculationEnded(Message, frozen=True, gc=False):
     ahead_ms: float
 
 
-Effect = Send | Withdraw | Ask | StopAsking | Save | Write | AskAbout | Render | TurnCompleted | SpeculationEnded
+Effect = (
+    Send | Withdraw | Ask | StopAsking | Save | Write | AskAbout | Render | Settled | TurnCompleted | SpeculationEnded
+)

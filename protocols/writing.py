@@ -68,11 +68,12 @@ class Written(msgspec.Struct, frozen=True):
 class ReviewBrief(msgspec.Struct, frozen=True, kw_only=True):
     """What the user said about the finished documents, up to the last turn of `interview`.
 
-    `turn` is the turn that waits for the answer; 0: none does.
+    `turn` is the turn that waits for the answer; 0: none does. `first_turn` is the first in which they said it.
     """
 
     session_id: str
     turn: int
+    first_turn: int
     words: str
     interview: Interview
     brd: Brd
@@ -81,7 +82,7 @@ class ReviewBrief(msgspec.Struct, frozen=True, kw_only=True):
 class Review(msgspec.Struct, frozen=True):
     """What the user meant: a confirmation, a correction of some sections (their keys), or something else.
 
-    `reply` is what to answer; `change` says in a few words what is to be changed.
+    `reply` is what to answer; `change` says in a few words what is to be changed. `usage` is what it cost.
     """
 
     intent: Intent
@@ -89,6 +90,7 @@ class Review(msgspec.Struct, frozen=True):
     model: str
     sections: tuple[str, ...] = ()
     change: str = ""
+    usage: Usage = Usage()
 
 
 class WriterFailed(Exception):
@@ -109,11 +111,6 @@ class Compute(Protocol):
     async def __call__(self, work: Callable[[], T]) -> T:
         """Do it, and return what it returns, or raise what it raises."""
         ...
-
-
-async def at_once(work: Callable[[], T]) -> T:
-    """The `Compute` of those who do not mind: here and now."""
-    return work()
 
 
 class DocumentWriter(Protocol):

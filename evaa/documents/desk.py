@@ -4,7 +4,8 @@ Theory of operation. Once the interview is complete, every piece that is outstan
 it comes (`drafting.py`). When the version is whole, the client gets it, and the user may correct or confirm it: what
 they say is given to a writer to be understood, answered, and taken in once the answer was delivered. A correction puts
 the sections that it touches back into work, and ends in a new version. What the user says while a version is in work is
-noted, and looked at in silence once that is whole.
+noted, and looked at in silence once that is whole. A confirmation counts only of a version that they had when they
+spoke.
 """
 
 from collections.abc import Callable
@@ -15,13 +16,14 @@ import msgspec
 from evaa.documents import drafting
 from evaa.documents.formats import json
 from protocols.documents import Documents
-from protocols.frontend import Completed, Progress, ServerFrame
-from protocols.messages import AskAbout, Effect, Reviewed, Send, Write, Wrote
+from protocols.frontend import Completed, Progress, ServerFrame, WarningFrame
+from protocols.messages import AskAbout, Effect, Reviewed, Send, Settled, Write, Wrote
 from protocols.records import SessionRecord, TurnRecord
 from protocols.writing import Job, Review, ReviewBrief
 
 WRITING = "Thank you, I have noted that. I am still writing your requirements document and will look at it then."
 TAKEN_IN = "Thank you, I have taken that in."
+UNSEEN = "Thank you. The document is ready only now: please look at it, and tell me then whether it is right."
 UNREAD = "I could not take that in just now; please say it again in a moment."
 IN_SILENCE = 0
 """The turn of a review that nobody waits for."""
@@ -37,17 +39,13 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Desk:
-    """Which jobs are with a writer. `wall_ms` tells the time for what is stored.
+    """Which jobs are with a writer, and what is being asked. `wall_ms` tells the time for what is stored."""
 
-    `language` (BCP 47) is what the documents are written in; empty: the user's own, whichever that is. In another one
-    than the user's it could not be checked that what is stated was said.
-    """
-
-    def __init__(self, *, wall_ms: Callable[[], int], language: str = "") -> None:
+    def __init__(self, *, wall_ms: Callable[[], int]) -> None:
         self._wall_ms = wall_ms
-        self._language = language
         self._in_work: set[Job] = set()
-        self._has_asked_in_silence = False
+        self._is_asking_in_silence = False
+        self._may_ask_in_silence = True
 
     def go_on(self, record: SessionRecord, *, tell: bool, is_turn_live: bool = False) -> Outcome:
         """Begin with what is outstanding; with `tell`, the client learns how the documents stand.
@@ -60,7 +58,9 @@ class Desk:
         record = _replace(record, documents=documents)
         effects: list[Effect] = [Send(news(documents, record))] if tell else []
         effects += self._assign(record)
-        effects += [] if is_turn_live else self._ask_about_unread(record)
+        if not is_turn_live:
+            effects += self._ask_about_unread(record)
+            effects += [] if self._in_work or self._is_asking_in_silence else [Settled()]
         return Outcome(documents, tuple(effects))
 
     def on_wrote(self, record: SessionRecord, wrote: Wrote, *, is_turn_live: bool) -> Outcome:
@@ -70,7 +70,7 @@ class Desk:
         self._in_work.discard(wrote.job)
         documents = drafting.with_piece(record.documents or drafting.begin(record), wrote.piece, wrote.model)
         record = _replace(record, documents=documents)
-        version = drafting.finished(record, now_ms=self._wall_ms(), language=self._language)
+        version = drafting.finished(record, now_ms=self._wall_ms())
         record = _replace(record, documents=version or documents)
         return self.go_on(record, tell=True, is_turn_live=is_turn_live)
 
@@ -79,55 +79,86 @@ class Desk:
 
         None if there is nothing, or while a version is in work. A live turn's question takes the silent one's place.
         """
-        documents = record.documents
-        words = "\n".join(it.text for it in unread(record))
-        if documents is None or documents.brd is None or not documents.is_finished or not words:
+        documents, said = record.documents, unread(record)
+        if documents is None or documents.brd is None or not documents.is_finished or not said:
             return None
-        self._has_asked_in_silence = turn == IN_SILENCE
+        self._is_asking_in_silence = turn == IN_SILENCE
+        self._may_ask_in_silence = turn != IN_SILENCE
         brief = ReviewBrief(
-            session_id=record.session_id, turn=turn, words=words, interview=record.interview, brd=documents.brd
+            session_id=record.session_id,
+            turn=turn,
+            first_turn=said[0].turn,
+            words="\n".join(it.text for it in said),
+            interview=record.interview,
+            brd=documents.brd,
         )
         return AskAbout(brief)
 
-    def stock_answer(self, record: SessionRecord) -> str:
-        """What to answer where nobody is asked."""
+    def stock_answer(self, record: SessionRecord, turn: int) -> str:
+        """What to answer to a turn where nobody is asked: what was considered without the user has its answer."""
         documents = record.documents
-        return TAKEN_IN if documents is not None and documents.is_finished else WRITING
+        if documents is None or turn > documents.read_up_to_turn:
+            return WRITING
+        return documents.answer or TAKEN_IN
 
     def take_in(self, record: SessionRecord, reviewed: Reviewed) -> Outcome:
         """It is known what the user meant, and they have the answer, or nobody waits for one.
 
         What was meant of another version than the newest is asked anew.
         """
-        documents, brief, review = record.documents, reviewed.brief, reviewed.review
+        documents, brief, review = record.documents, reviewed.brief, as_it_counts(reviewed)
         in_silence = brief.turn == IN_SILENCE
-        if documents is None or not documents.is_finished or documents.brd is None:
-            return Outcome()
-        if review is None or documents.brd.version != brief.brd.version:
-            return self.go_on(record, tell=in_silence)
+        self._is_asking_in_silence &= not in_silence
+        if documents is None or not documents.is_finished or documents.versions[-1].version != brief.brd.version:
+            return self.go_on(record, tell=False)
+        if review is None:
+            return self._not_understood(record, reviewed)
+        self._may_ask_in_silence = True
         turn = len(brief.interview.turns)
-        # Who is answered sees the version; who is not must have spoken after it was there.
-        if review.intent == "confirm" and (not in_silence or turn > documents.brd.ready_at_turn):
-            documents = drafting.confirmed(documents, turn=turn, now_ms=self._wall_ms())
+        after = documents
+        if review.intent == "confirm":
+            after = drafting.confirmed(documents, turn=turn, now_ms=self._wall_ms())
         elif review.intent == "correct":
-            documents = drafting.corrected(documents, review, brief)
-        self._has_asked_in_silence = False
-        documents = _replace(documents, read_up_to_turn=turn)
-        return self.go_on(_replace(record, documents=documents), tell=in_silence or review.intent != "other")
+            after = drafting.corrected(documents, review, brief)
+        is_news = after is not documents
+        after = _replace(after, read_up_to_turn=turn, answer=answer_to(review) if in_silence else "")
+        return self.go_on(_replace(record, documents=after), tell=is_news)
+
+    def _not_understood(self, record: SessionRecord, reviewed: Reviewed) -> Outcome:
+        """What nobody can understand is asked about again with what the user says next, or at last given up."""
+        if reviewed.may_pass or reviewed.brief.turn != IN_SILENCE or record.documents is None:
+            self._may_ask_in_silence &= reviewed.may_pass
+            return self.go_on(record, tell=False)
+        self._may_ask_in_silence = True
+        read = _replace(record.documents, read_up_to_turn=len(reviewed.brief.interview.turns), answer=UNREAD)
+        outcome = self.go_on(_replace(record, documents=read), tell=False)
+        told = Send(WarningFrame(code="agent_unavailable", message=UNREAD, retryable=True))
+        return Outcome(outcome.documents, (told, *outcome.effects))
 
     def _assign(self, record: SessionRecord) -> list[Effect]:
         jobs = [job for job in drafting.outstanding(record) if job not in self._in_work]
         self._in_work.update(jobs)
-        return [Write(drafting.brief(record, job, language=self._language), record) for job in jobs]
+        return [Write(drafting.brief(record, job), record) for job in jobs]
 
     def _ask_about_unread(self, record: SessionRecord) -> list[Effect]:
-        question = None if self._has_asked_in_silence else self.ask_about(record, IN_SILENCE)
+        question = self.ask_about(record, IN_SILENCE) if self._may_ask_in_silence else None
         return [] if question is None else [question]
 
 
 def unread(record: SessionRecord) -> tuple[TurnRecord, ...]:
     """What the user said of the documents, and nobody has considered yet."""
     return record.interview.turns[record.documents.read_up_to_turn :] if record.documents is not None else ()
+
+
+def as_it_counts(reviewed: Reviewed) -> Review | None:
+    """What the user meant. Who did not have the version yet, or broke off and waits for no answer, confirms nothing."""
+    brief, review = reviewed.brief, reviewed.review
+    if review is None or review.intent != "confirm":
+        return review
+    if len(brief.interview.turns) <= brief.brd.unseen_until_turn:
+        return _replace(review, intent="other", reply=UNSEEN)
+    broke_off = brief.turn == IN_SILENCE and brief.interview.turns[-1].outcome == "interrupted"
+    return _replace(review, intent="other") if broke_off else review
 
 
 def answer_to(review: Review | None) -> str:

@@ -3,7 +3,8 @@
     stages (each on its own) ──▶ project ──▶ sections (each on its own) ──▶ a version
 
 Every piece is stored as soon as it is there, so that after a crash only what is missing is asked for again. A piece
-that cannot be had is named as missing. A correction starts the same way again, for the sections that it touches.
+that cannot be had is named as missing. A correction starts the same way again, for the sections that it touches; where
+one cannot be had, what stood there before stands, and what the user wanted is kept for the next correction.
 """
 
 import re
@@ -28,6 +29,8 @@ UNDETERMINED = "und"
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 
 NOT_READ = "What was said here was too long to be read in whole; what stands in its middle is not considered."
+
+NOT_CHANGED = "The change could not be made; this is how it stood before."
 
 MIN_TITLE_CHARS = 20
 MAX_TITLE_CHARS = 80
@@ -71,18 +74,19 @@ def progress(record: SessionRecord) -> tuple[Step, int, int]:
     return "brd", len(documents.sections), len(SECTIONS)
 
 
-def brief(record: SessionRecord, job: Job, *, language: str) -> WritingBrief:
-    """Return what the writer of a job is told."""
+def brief(record: SessionRecord, job: Job) -> WritingBrief:
+    """Return what the writer of a job is told: nothing that was said after the work began."""
     documents = record.documents or Documents()
     newest = documents.brd
+    previous = newest.section(job.key) if newest is not None and job.task == "section" else None
     return WritingBrief(
         job=job,
         session_id=record.session_id,
-        language=language or (documents.summary.language if documents.summary is not None else ""),
-        interview=record.interview,
+        language=documents.summary.language if documents.summary is not None else "",
+        interview=_replace(record.interview, turns=_considered(record)),
         summary=documents.summary,
-        previous=newest.section(job.key) if newest is not None and job.task == "section" else None,
-        correction=documents.correction,
+        previous=previous,
+        correction=_correction(documents, previous),
     )
 
 
@@ -114,7 +118,7 @@ def with_piece(documents: Documents, piece: Piece, model: str) -> Documents:
             return _replace(documents, sections={**documents.sections, piece.key: piece})
 
 
-def finished(record: SessionRecord, *, now_ms: int, language: str) -> Documents | None:
+def finished(record: SessionRecord, *, now_ms: int) -> Documents | None:
     """Return the documents with the new version, if all its pieces are there and it is not there yet."""
     documents = record.documents
     if documents is None or documents.summary is None or documents.is_finished:
@@ -126,19 +130,20 @@ def finished(record: SessionRecord, *, now_ms: int, language: str) -> Documents 
         version=len(documents.versions) + 1,
         session_id=record.session_id,
         title=_title(documents.summary),
-        language=language or documents.summary.language or UNDETERMINED,
+        language=documents.summary.language or UNDETERMINED,
         created_at_ms=now_ms,
         up_to_turn=documents.up_to_turn,
         sections=_with_questions(documents),
         change=documents.change,
         written_by=documents.written_by,
-        ready_at_turn=len(record.interview.turns),
+        unseen_until_turn=len(record.interview.turns),
     )
     return Documents(
         summary=documents.summary,
         versions=(*documents.versions, brd),
         up_to_turn=documents.up_to_turn,
         read_up_to_turn=documents.read_up_to_turn,
+        answer=documents.answer,
     )
 
 
@@ -164,8 +169,13 @@ def corrected(documents: Documents, review: Review, brief: ReviewBrief) -> Docum
 
 
 def confirmed(documents: Documents, *, turn: int, now_ms: int) -> Documents:
-    """Return the documents with the newest version confirmed by what was said in `turn`, and all that it states."""
-    *older, newest = documents.versions
+    """Return the documents with the newest version confirmed by what was said in `turn`, and all that it states.
+
+    The first confirmation counts.
+    """
+    newest = documents.versions[-1]
+    if newest.state == "confirmed":
+        return documents
     brd = _replace(
         newest,
         state="confirmed",
@@ -173,7 +183,13 @@ def confirmed(documents: Documents, *, turn: int, now_ms: int) -> Documents:
         confirmed_in_turn=turn,
         sections=tuple(_replace(it, entries=tuple(map(_confirmed, it.entries))) for it in newest.sections),
     )
-    return _replace(documents, versions=(*older, brd))
+    return _replace(documents, versions=(*documents.versions[:-1], brd))
+
+
+def unseen(documents: Documents, turn: int) -> Documents:
+    """Return the documents when the user spoke in `turn` without having the newest version yet."""
+    newest = documents.versions[-1]
+    return _replace(documents, versions=(*documents.versions[:-1], _replace(newest, unseen_until_turn=turn)))
 
 
 def _confirmed(entry: Entry) -> Entry:
@@ -183,8 +199,14 @@ def _confirmed(entry: Entry) -> Entry:
 # --- pieces -------------------------------------------------------------------------------------------------------
 
 
-def _considered(record: SessionRecord) -> Sequence[TurnRecord]:
+def _considered(record: SessionRecord) -> tuple[TurnRecord, ...]:
     return record.interview.turns[: record.documents.up_to_turn] if record.documents else record.interview.turns
+
+
+def _correction(documents: Documents, previous: Section | None) -> str:
+    """What the user wants changed in a section: that which could not be changed before, too."""
+    words = (previous.unmade if previous is not None else "", documents.correction)
+    return "\n".join(filter(None, words))
 
 
 def _stage_summary(record: SessionRecord, stage: Stage, result: Written | str) -> StageSummary:
@@ -222,12 +244,16 @@ def _summary(record: SessionRecord, result: Written | str) -> Summary:
 
 
 def _section(record: SessionRecord, key: str, result: Written | str) -> Section:
+    documents = record.documents or begin(record)
+    versions = documents.versions
+    before = versions[-1].section(key) if versions else Section(key)
+    previous = before.entries
     if isinstance(result, str):
-        return Section(key, missing=result)
+        if not previous:
+            return Section(key, missing=result)
+        return Section(key, previous, NOT_CHANGED, unmade=_correction(documents, before))
     kind = BY_KEY[key]
     checked = _checked(record, result, "entries", kind.columns)
-    versions = record.documents.versions if record.documents else ()
-    previous = versions[-1].section(key).entries if versions else ()
     used = [entry.entry_id for brd in versions for entry in brd.section(key).entries]
     ids = identity.assign(kind.prefix, checked.sound, previous, used)
     return Section(key, entries_of(checked.sound, ids), doubtful=_numbered(f"{kind.prefix}-D", checked.doubtful))

@@ -172,7 +172,7 @@ def _section(brief: WritingBrief) -> tuple[DraftEntry, ...]:
     key = brief.job.key
     drafts = list(_WRITERS.get(key, _placed)(key, brief.interview))
     if brief.correction:
-        if brief.previous is not None and not brief.previous.missing:
+        if brief.previous is not None and (brief.previous.entries or not brief.previous.missing):
             drafts = kept(brief.previous)
         drafts = revised(key, drafts, brief.correction, brief.interview)
     return _fitted(drafts, BY_KEY[key].columns)

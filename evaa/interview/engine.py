@@ -22,7 +22,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from evaa.documents.desk import IN_SILENCE, Desk, answer_to
+from evaa.documents import drafting
+from evaa.documents.desk import IN_SILENCE, Desk, answer_to, as_it_counts
 from evaa.interview import reducer, views
 from evaa.interview.exchange import exchange
 from evaa.interview.imposed import with_imposed
@@ -62,7 +63,7 @@ from protocols.messages import (
     Withdraw,
     Wrote,
 )
-from protocols.ports import Answer, TurnBrief
+from protocols.ports import Answer, TurnBrief, Usage
 from protocols.records import Interview, SessionRecord, Stage, TurnRecord
 
 MAX_WAITING = 16
@@ -241,6 +242,8 @@ class TurnEngine(Ledger):
         """The words become part of the interview, to be saved."""
         self._change(interview=self._with(said))
         turn = self.record.interview.turns[-1]
+        if self.record.documents is not None and self._has_unseen_version:
+            self._change(documents=drafting.unseen(self.record.documents, turn.turn))
         self._acknowledge_when_durable(turn)
         return turn
 
@@ -264,12 +267,12 @@ class TurnEngine(Ledger):
             self._do(StopAsking(IN_SILENCE))  # what that was about is in this question, too
             self._do(question)
         else:
-            self._answer_unasked(self._turn, self._desk.stock_answer(self.record))
+            text = self._desk.stock_answer(self.record, owed.turn)
+            self._answer_in_whole(self._turn, _answer(text), at=heard_at)
 
-    def _answer_unasked(self, turn: LiveTurn, text: str, model: str = "none") -> None:
-        answer = Answer(text=text, wants_next=False, facts={}, model=model)
-        self._send(Delta(turn=turn.number, text=text))
-        self._on_answered(Answered(turn.number, answer, turn.heard_at))
+    def _answer_in_whole(self, turn: LiveTurn, answer: Answer, *, at: float) -> None:
+        self._on_piece(ReplyPiece(turn.number, answer.text, at))
+        self._on_answered(Answered(turn.number, answer, at))
 
     def _is_known(self, client_id: str) -> bool:
         waits = any(said.client_id == client_id for said in self._waiting)
@@ -395,14 +398,17 @@ class TurnEngine(Ledger):
             self._accept(self._desk.take_in(self.record, reviewed))
         elif (turn := self._live(reviewed.brief.turn)) is not None and turn.phase == "asking":
             turn.reviewed = reviewed
-            model = "none" if reviewed.review is None else reviewed.review.model
-            self._answer_unasked(turn, answer_to(reviewed.review), model)
+            review = as_it_counts(reviewed)
+            answer = (
+                _answer(answer_to(review)) if review is None else _answer(answer_to(review), review.model, review.usage)
+            )
+            self._answer_in_whole(turn, answer, at=reviewed.at)
 
     def _on_export(self, form: ExportFormat) -> None:
-        if self.record.documents is not None and self.record.documents.versions:
-            self._do(Render(self.record, form))
+        if (brd := self._handed_over) is None:
+            self._refuse("not_complete", "There is no BRD yet, or none that is safely stored; try again in a moment")
         else:
-            self._refuse("not_complete", "There is no BRD yet")
+            self._do(Render(self.record, brd, form))
 
     # --- the store ----------------------------------------------------------------------------------------------
 
@@ -424,3 +430,8 @@ class TurnEngine(Ledger):
 
     def _live(self, number: int) -> LiveTurn | None:
         return self._turn if self._turn is not None and self._turn.number == number else None
+
+
+def _answer(text: str, model: str = "none", usage: Usage | None = None) -> Answer:
+    """An answer that is not the interviewer's."""
+    return Answer(text=text, wants_next=False, facts={}, model=model, usage=usage or Usage())

@@ -8,10 +8,18 @@ import msgspec
 from evaa.documents.desk import Outcome
 from evaa.interview import reducer, views
 from evaa.interview.acknowledgements import Acknowledgements
-from protocols.documents import Documents
+from protocols.documents import Brd, Documents
 from protocols.frontend import Completed, ErrorCode, ErrorFrame, ServerFrame
-from protocols.messages import Effect, Save, Saved, Send
+from protocols.messages import Effect, Save, Saved, Send, Settled
 from protocols.records import Interview, SessionRecord, TurnRecord
+
+
+class _News(msgspec.Struct, frozen=True):
+    """What waits until revision `needed` is durable; with `brd`, this version is handed over by it."""
+
+    effect: Send | Settled
+    needed: int = 0
+    brd: Brd | None = None
 
 
 class Ledger:
@@ -28,7 +36,9 @@ class Ledger:
         self._durable_revision = revision
         self._wall_ms = wall_ms
         self._acknowledgements = Acknowledgements()
-        self._news: deque[tuple[int, ServerFrame]] = deque()
+        self._news: deque[_News] = deque()
+        # Of a state that an earlier agent left it is not known what is durable.
+        self._handed_over = record.documents.brd if record.documents is not None and revision == 0 else None
         self._effects: list[Effect] = []
 
     # --- changes ------------------------------------------------------------------------------------------------
@@ -55,13 +65,26 @@ class Ledger:
             self._change(documents=outcome.documents)
             self._save()
         for effect in outcome.effects:
-            if isinstance(effect, Send):
-                # Documents that are whole have to be durable first; what is told after them waits for them.
-                needed = self.revision if isinstance(effect.frame, Completed) else 0
-                self._news.append((needed, effect.frame))
+            if isinstance(effect, Send | Settled):
+                self._news.append(self._as_news(effect))
             else:
                 self._do(effect)
         self._tell_news()
+
+    def _as_news(self, effect: Send | Settled) -> _News:
+        """Documents that are whole have to be durable first; what is told after them waits for them."""
+        if isinstance(effect, Settled):
+            return _News(effect, self.revision)
+        if isinstance(effect.frame, Completed) and self.record.documents is not None:
+            return _News(effect, self.revision, self.record.documents.brd)
+        return _News(effect)
+
+    @property
+    def _has_unseen_version(self) -> bool:
+        """Whether there is a version that the client was not given yet."""
+        newest = self.record.documents.brd if self.record.documents is not None else None
+        given = self._handed_over
+        return newest is not None and (given is None or given.version != newest.version)
 
     # --- what waits until it is durable -------------------------------------------------------------------------
 
@@ -94,8 +117,11 @@ class Ledger:
         self._tell_news()
 
     def _tell_news(self) -> None:
-        while self._news and (self._news[0][0] <= self._durable_revision or self._acknowledgements.store_troubled):
-            self._send(self._news.popleft()[1])
+        is_troubled = self._acknowledgements.store_troubled
+        while self._news and (is_troubled or self._news[0].needed <= self._durable_revision):
+            news = self._news.popleft()
+            self._handed_over = news.brd or self._handed_over
+            self._do(news.effect)
 
     # --- effects ------------------------------------------------------------------------------------------------
 

@@ -80,9 +80,10 @@ class GroqWriter:
     async def review(self, brief: ReviewBrief) -> Review:
         """See `DocumentWriter.review`."""
         message = writing_prompt.review_message(brief, self._max_chars)
-        filled, _ = await self._ask("review", ReviewForm, message, brief.session_id, task="review", key="")
+        filled, usage = await self._ask("review", ReviewForm, message, brief.session_id, task="review", key="")
         assert isinstance(filled, ReviewForm)
-        return Review(filled.intent, filled.reply, self.name, tuple(dict.fromkeys(filled.sections)), filled.change)
+        sections = tuple(dict.fromkeys(filled.sections))
+        return Review(filled.intent, filled.reply, self.name, sections, filled.change, usage)
 
     async def _ask(
         self, role: Role, form: Form, message: Message, session_id: str, *, task: str, key: str

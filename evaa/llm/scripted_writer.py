@@ -4,7 +4,7 @@ from functools import partial
 
 from evaa.documents.scripted_review import NAME, review
 from evaa.documents.scripted_writer import write
-from protocols.writing import Compute, Review, ReviewBrief, WritingBrief, Written, at_once
+from protocols.writing import Compute, Review, ReviewBrief, WritingBrief, Written
 
 
 class ScriptedWriter:
@@ -12,7 +12,7 @@ class ScriptedWriter:
 
     name = NAME
 
-    def __init__(self, compute: Compute = at_once) -> None:
+    def __init__(self, compute: Compute) -> None:
         self._compute = compute
 
     async def write(self, brief: WritingBrief) -> Written:

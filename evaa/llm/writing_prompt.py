@@ -59,7 +59,7 @@ def job_message(brief: WritingBrief, max_chars: int) -> Message:
 
 def review_message(brief: ReviewBrief, max_chars: int) -> Message:
     """What is asked about the user's words; the document has about `max_chars` characters at most."""
-    earlier = [turn for turn in brief.interview.turns if turn.turn < brief.turn]
+    earlier = [turn for turn in brief.interview.turns if turn.turn < brief.first_turn]
     user = json_line({"asked": last_reply(earlier), "said": brief.words})
     for value_chars in (max_chars, *VALUE_CHARS):
         lines = tuple(_document(brief.brd, value_chars))

@@ -26,7 +26,8 @@ from protocols.writing import Compute
 from tests.actors.interviewers import FakeInterviewer
 from tests.actors.stores import MemorySpill, Said, WatchedStore, ignore
 from tests.actors.wire import Wire
-from tests.actors.writers import FakeWriter, at_once
+from tests.actors.writers import FakeWriter
+from tests.computing import at_once
 
 SESSION = "5e1a0000000000000000000a"
 OTHER_SESSION = "5e1a0000000000000000000b"

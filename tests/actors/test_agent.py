@@ -26,7 +26,8 @@ from protocols.messages import (
 )
 from protocols.ports import Answer, AnswerSink, InterviewerFailed, TurnBrief
 from tests.actors.interviewers import FakeInterviewer, Plan, echoes, says
-from tests.actors.writers import FakeWriter, at_once
+from tests.actors.writers import FakeWriter
+from tests.computing import at_once
 from tests.evaa.interviews import record, said, spoken
 
 

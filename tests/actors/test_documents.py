@@ -1,5 +1,6 @@
 """From the closing reply to the documents: written in the background, once each, whoever comes and goes."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 
@@ -7,18 +8,19 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.session import SessionLimits
 from actors.unattended import LOOK_EVERY_S
-from evaa.documents.catalogue import SECTIONS
+from actors.writing import NOT_HAD, WritingLimits
+from evaa.documents.catalogue import SECTIONS, TEXT
 from evaa.documents.desk import UNREAD, WRITING
 from evaa.documents.n8n import workflow
 from evaa.documents.n8n.problems import Problem
 from protocols.dialects import PLAIN, TYPED_JSON
 from protocols.documents import Brd
-from protocols.writing import Job, Review
+from protocols.writing import DraftEntry, Job, Review, WriterFailed, WritingBrief, Written
 from tests.actors.harness import STAGES, Client, Evaa
 from tests.actors.interviewers import says
-from tests.actors.writers import T, fails, never
+from tests.actors.writers import fails, never
+from tests.computing import T
 
 JOBS = {
     *(Job("stage", stage.stage_id) for stage in STAGES),
@@ -157,6 +159,33 @@ async def test_what_passes_is_waited_for(evaa: Evaa, autojump_clock: MockClock) 
     assert (await newest(evaa)).section("risks").missing == ""
 
 
+async def test_so_many_pieces_are_written_at_once_and_no_more(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.delay_s = 100.0
+    await interviewed(evaa)
+    await trio.sleep(250)  # the stages and the project are done
+    assert len(evaa.writer.begun) == len(STAGES) + 1 + WritingLimits().at_once
+
+
+async def test_the_waits_grow_and_then_it_is_given_up(evaa: Evaa, autojump_clock: MockClock) -> None:
+    limits = WritingLimits()
+    tell, tried = trio.open_memory_channel[float](limits.attempts)
+
+    async def away(brief: WritingBrief) -> Written:
+        tell.send_nowait(trio.current_time())
+        raise WriterFailed("503", passing=True)
+
+    evaa.writer.manners = {Job("section", "risks"): [away] * limits.attempts}
+    client = await interviewed(evaa)
+    await client.until("completed")
+    assert (await newest(evaa)).section("risks").missing == NOT_HAD
+    tell.close()
+    times = [time async for time in tried]
+    waits = [later - sooner for sooner, later in itertools.pairwise(times)]
+    assert len(times) == limits.attempts
+    for wait, back_off_s in zip(waits, [1.0, 2.0, 4.0, 8.0, 16.0, *[30.0] * 34], strict=True):
+        assert back_off_s / 2 <= wait <= back_off_s
+
+
 @pytest.mark.parametrize("job", [Job("stage", STAGES[0].stage_id), Job("project"), Job("section", "risks")])
 async def test_what_cannot_be_had_is_named_as_missing(evaa: Evaa, autojump_clock: MockClock, job: Job) -> None:
     evaa.writer.manners = {job: [fails(passing=False)]}
@@ -168,11 +197,16 @@ async def test_what_cannot_be_had_is_named_as_missing(evaa: Evaa, autojump_clock
 
 
 async def test_an_unsaid_statement_becomes_a_question(evaa: Evaa, autojump_clock: MockClock) -> None:
+    async def invented(brief: WritingBrief) -> Written:
+        return Written({"entries": (DraftEntry({TEXT.key: "The budget is 9,999 euros."}, (1,), "stated"),)}, "fake")
+
+    evaa.writer.manners = {Job("section", "problem"): [invented]}
     client = await interviewed(evaa)
     await client.until("completed")
     brd = await newest(evaa)
-    assert brd.section("problem").entries[0].status == "stated"
-    assert all(turn <= 2 for section in brd.sections for entry in section.entries for turn in entry.source_turns)
+    assert brd.section("problem").entries == ()
+    questions = [entry.fields["question"] for entry in brd.section("openQuestions").entries]
+    assert "Is this right? The budget is 9,999 euros." in questions
 
 
 # --- review -------------------------------------------------------------------------------------------------------
@@ -223,6 +257,37 @@ async def test_a_review_that_fails_is_said(evaa: Evaa, autojump_clock: MockClock
     await client.until("completed")
     assert (await client.ask("It is 50"))["response"] == UNREAD
     assert (await newest(evaa)).version == 1
+
+
+async def test_who_waits_for_the_answer_to_a_remark_does_not_wait_for_ever(
+    evaa: Evaa, autojump_clock: MockClock
+) -> None:
+    client = await interviewed(evaa)
+    await client.until("completed")
+    evaa.writer.review_delay_s = 900.0
+    assert (await client.ask("It is 50"))["response"] == UNREAD
+    assert trio.current_time() == WritingLimits().review_s
+
+
+async def test_a_silent_look_waits_out_what_passes(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.delay_s = 1.0
+    client = await interviewed(evaa)
+    await client.ask("No, 50 invoices a day")  # it will be looked at
+    correction = Review("correct", "Changed.", "fake", ("problem",), "50 instead of 40")
+    evaa.writer.reviews = [WriterFailed("429", passing=True, retry_after_s=5.0), correction]
+    await client.until("completed")
+    assert (await client.until("completed"))[-1]["brd"]["version"] == 2
+    assert trio.current_time() == 8 + 5 + 1  # the first version, the wait, the correction
+
+
+async def test_what_nobody_can_understand_is_said(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.delay_s = 1.0
+    client = await interviewed(evaa)
+    await client.ask("Hm")
+    evaa.writer.reviews = [WriterFailed("no usable answer", passing=False)]
+    frames = await client.until("warning")
+    assert "completed" in [frame.kind for frame in frames]
+    assert (frames[-1]["code"], frames[-1]["message"]) == ("agent_unavailable", UNREAD)
 
 
 async def test_speaking_on_joins_both_corrections(evaa: Evaa, autojump_clock: MockClock) -> None:
@@ -315,7 +380,3 @@ async def test_what_is_being_checked_when_the_server_goes_away_is_kept(
     assert documents is not None
     assert set(documents.stages) == {stage.stage_id for stage in STAGES}
     assert [job.task for job in evaa.writer.begun] == ["stage"] * len(STAGES)
-
-
-def test_limits_are_part_of_the_sessions() -> None:
-    assert SessionLimits().writing.at_once == 4

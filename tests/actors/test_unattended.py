@@ -8,11 +8,11 @@ import trio
 from trio.testing import MockClock
 
 from actors.unattended import LOOK_EVERY_S, MAX_AT_ONCE
-from evaa.documents.desk import TAKEN_IN
+from evaa.documents.desk import UNREAD
 from protocols.documents import Documents
 from protocols.ports import RecordTooLarge, StoreError, VersionConflict
 from protocols.records import Interview, Outcome, SessionRecord, TurnRecord
-from protocols.writing import Job, Review, WritingBrief, Written
+from protocols.writing import Job, Review, WriterFailed, WritingBrief, Written
 from tests.actors.harness import OTHER_SESSION, SESSION, STAGES, Evaa
 from tests.actors.writers import never
 
@@ -95,18 +95,28 @@ async def test_who_says_something_and_leaves_before_the_reply(evaa: Evaa, autoju
     assert (await evaa.record()).status == "complete"
 
 
-async def test_what_cannot_be_understood_is_asked_about_again_later(evaa: Evaa, autojump_clock: MockClock) -> None:
+async def test_what_cannot_be_understood_now_is_asked_about_again_later(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.reviews = [WriterFailed("429", passing=True, retry_after_s=600.0)]
     await left_behind(evaa, complete(SESSION, said(2, "No, 50 invoices a day", "answered")))
-    await trio.sleep(2 * LOOK_EVERY_S)
+    await trio.sleep(600)
     assert len((await documents(evaa)).versions) == 1
+    assert await evaa.store.acquire(SESSION, "somebody else", 1.0, take_over=False) is not None  # let go meanwhile
     evaa.writer.reviews = [Review("correct", "Changed.", "fake", ("problem",), "50 instead of 40")]
     await trio.sleep(60)
     assert len((await documents(evaa)).versions) == 2
 
 
-@pytest.mark.parametrize("reviews", [[], [Review("other", "Thanks.", "fake")]])
-async def test_what_was_said_last_may_say_nothing(evaa: Evaa, autojump_clock: MockClock, reviews: list[Review]) -> None:
-    evaa.writer.reviews = reviews
+async def test_what_nobody_can_understand_is_not_asked_about_for_ever(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.reviews = [WriterFailed("no usable answer", passing=False)]
+    await left_behind(evaa, complete(SESSION, said(2, "Hm", "pending")))
+    await trio.sleep(86_400)
+    assert len(evaa.writer.asked) == 1
+    client = await evaa.connect()
+    assert (await client.reply())["response"] == UNREAD
+
+
+async def test_what_was_said_last_may_say_nothing(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.reviews = [Review("other", "Thanks.", "fake")]
     await left_behind(evaa, complete(SESSION, said(2, "Thanks", "answered")))
     await trio.sleep(2 * LOOK_EVERY_S)
     assert len((await documents(evaa)).versions) == 1
@@ -118,7 +128,7 @@ async def test_who_comes_back_gets_the_reply_that_they_are_owed(evaa: Evaa, auto
     await left_behind(evaa, complete(SESSION, said(2, "No, 50 invoices a day", "pending")))
     await trio.sleep(2 * LOOK_EVERY_S)
     client = await evaa.connect()
-    assert (await client.reply())["response"] == TAKEN_IN
+    assert (await client.reply())["response"] == "Changed."
     assert (await client.until("completed"))[-1]["brd"]["version"] == 2
 
 

@@ -1,14 +1,12 @@
 """A document writer for tests: writes at once, or as it is told to."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import trio
 
 from evaa.documents.catalogue import BY_KEY, TEXT
 from protocols.writing import DraftEntry, Job, Review, ReviewBrief, WriterFailed, WritingBrief, Written
-
-T = TypeVar("T")
 
 Manner: TypeAlias = Callable[[WritingBrief], Awaitable[Written]]
 
@@ -16,7 +14,8 @@ Manner: TypeAlias = Callable[[WritingBrief], Awaitable[Written]]
 class FakeWriter:
     """Says of each piece what the user said last. `wrote` are the jobs done, `begun` those begun, in their order.
 
-    `manners` replaces what it does for single jobs, once each; `reviews` are what the user will have meant.
+    `manners` replaces what it does for single jobs, once each; `reviews` are what the user will have meant, or why
+    nobody can tell.
     """
 
     name = "fake"
@@ -25,7 +24,7 @@ class FakeWriter:
         self.begun: list[Job] = []
         self.wrote: list[Job] = []
         self.manners: dict[Job, list[Manner]] = {}
-        self.reviews: list[Review] = []
+        self.reviews: list[Review | WriterFailed] = []
         self.asked: list[ReviewBrief] = []
         self.delay_s = 0.0
         self.review_delay_s = 0.0
@@ -43,7 +42,10 @@ class FakeWriter:
         await trio.sleep(self.review_delay_s)
         if not self.reviews:
             raise WriterFailed("nothing was prepared", passing=False)
-        return self.reviews.pop(0)
+        review = self.reviews.pop(0)
+        if isinstance(review, WriterFailed):
+            raise review
+        return review
 
 
 def plainly(brief: WritingBrief) -> Written:
@@ -66,9 +68,3 @@ def fails(*, passing: bool, retry_after_s: float | None = None) -> Manner:
 async def never(brief: WritingBrief) -> Written:
     await trio.sleep_forever()
     raise AssertionError("it never ends")
-
-
-async def at_once(work: Callable[[], T]) -> T:
-    """In the place of a thread, which would not stop a virtual clock: compute here and now."""
-    await trio.lowlevel.checkpoint()
-    return work()

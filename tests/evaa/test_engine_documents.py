@@ -197,7 +197,9 @@ def test_without_a_client_even_words_that_are_owed_a_reply_are_considered() -> N
     assert question_of(effects).words == "50, not 40"
     alone.handle(meant(question_of(effects), "correct", "problem"))
     back = engine(alone.record)
-    assert [reply.response for reply in sent(back.greet(resumed=True, replay=False, now=9.0), Reply)] == [WRITING]
+    assert [reply.response for reply in sent(back.greet(resumed=True, replay=False, now=9.0), Reply)] == [
+        "I see: correct."
+    ]
 
 
 def test_what_was_meant_of_an_older_version_is_asked_anew() -> None:

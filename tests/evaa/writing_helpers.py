@@ -47,7 +47,13 @@ BRD = Brd("BRD-1", 1, SESSION_ID, "Invoices", "en", 0, 3, (PREVIOUS, Section("gl
 
 
 def review_brief(words: str = "Yes, that is right.", **changes: Any) -> ReviewBrief:
-    fields: dict[str, Any] = {"session_id": SESSION_ID, "turn": 4, "interview": interview(), "brd": BRD}
+    fields: dict[str, Any] = {
+        "session_id": SESSION_ID,
+        "turn": 4,
+        "first_turn": 4,
+        "interview": interview(),
+        "brd": BRD,
+    }
     return ReviewBrief(words=words, **fields | changes)
 
 

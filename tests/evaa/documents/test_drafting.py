@@ -55,7 +55,7 @@ def first_version(**sections: Section) -> Documents:
 def whole(documents: Documents, **sections: Section) -> Documents:
     everything = {kind.key: sections.get(kind.key, Section(kind.key)) for kind in SECTIONS}
     documents = msgspec.structs.replace(documents, sections=everything | documents.sections)
-    finished = drafting.finished(session(documents), now_ms=7, language="")
+    finished = drafting.finished(session(documents), now_ms=7)
     assert finished is not None
     return finished
 
@@ -125,7 +125,7 @@ def test_who_wrote_it_is_named_once_each() -> None:
 
 def test_there_is_no_version_while_a_section_is_outstanding() -> None:
     documents = msgspec.structs.replace(summarised(), sections={kind.key: Section(kind.key) for kind in SECTIONS[1:]})
-    assert drafting.finished(session(documents), now_ms=7, language="") is None
+    assert drafting.finished(session(documents), now_ms=7) is None
     assert [job.key for job in drafting.outstanding(session(documents))] == [SECTIONS[0].key]
 
 
@@ -144,7 +144,7 @@ def test_it_is_in_the_language_that_the_summary_names(told: str, kept: str) -> N
     summary = drafting.piece(record, PROJECT, Written({"project": (claim(SAID, 1),)}, "model", language=told))
     assert brd_of(whole(drafting.with_piece(summarised(), summary, "model"))).language == kept
     record = session(drafting.with_piece(summarised(), summary, "model"))
-    assert drafting.brief(record, Job("section", "risks"), language="").language == ("" if kept == "und" else kept)
+    assert drafting.brief(record, Job("section", "risks")).language == ("" if kept == "und" else kept)
 
 
 def test_without_a_project_it_is_called_what_it_is() -> None:
@@ -177,12 +177,12 @@ def test_a_correction_writes_what_it_touches_and_keeps_ids_and_all_else() -> Non
     )
     newest = brd_of(documents)
     longer = interview(*session().interview.turns, turn(4, "50, not 40"))
-    brief = ReviewBrief(session_id=SESSION_ID, turn=4, words="50, not 40", interview=longer, brd=newest)
+    brief = ReviewBrief(session_id=SESSION_ID, turn=4, first_turn=4, words="50, not 40", interview=longer, brd=newest)
     review = Review("correct", "I see.", "model", ("problem", "nonsense"), "50 a day")
     documents = drafting.corrected(documents, review, brief)
     record = msgspec.structs.replace(session(documents), interview=longer)
     assert drafting.outstanding(record) == (Job("section", "problem"),)
-    told = drafting.brief(record, Job("section", "problem"), language="")
+    told = drafting.brief(record, Job("section", "problem"))
     assert (told.previous, told.correction) == (newest.section("problem"), "50, not 40")
 
     drafts = claim("It takes six hours.", 1), claim("We type 50 invoices a day.", 1, 4), claim("50, not 40", 4)

@@ -36,7 +36,7 @@ def said(words: str) -> Interview:
 
 
 def reviewed(words: str) -> Review:
-    brief = ReviewBrief(session_id=SESSION_ID, turn=34, words=words, interview=said(words), brd=BRD)
+    brief = ReviewBrief(session_id=SESSION_ID, turn=34, first_turn=34, words=words, interview=said(words), brd=BRD)
     return review(brief)
 
 

@@ -11,6 +11,7 @@ from evaa.interview.stages import default_stages
 from evaa.llm.scripted_writer import ScriptedWriter
 from protocols.records import Interview
 from protocols.writing import DocumentWriter, Job, WritingBrief
+from tests.computing import at_once
 from tests.evaa.documents.brd_text import SESSION_ID, brd, lists, section, summaries, texts
 from tests.evaa.documents.interview import DONT_KNOW, invoices
 
@@ -25,7 +26,7 @@ def test_the_fixture_is_an_interview_as_eventful_as_real_ones() -> None:
 
 
 async def test_it_is_a_writer_that_names_itself() -> None:
-    writer: DocumentWriter = ScriptedWriter()
+    writer: DocumentWriter = ScriptedWriter(at_once)
     brief = WritingBrief(job=Job("project"), session_id=SESSION_ID, language="en", interview=INTERVIEW)
     written = await writer.write(brief)
     assert (writer.name, written.model, written.usage.output_tokens) == ("scripted", "scripted", 0)

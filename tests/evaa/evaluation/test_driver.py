@@ -16,6 +16,7 @@ from evaa.simulators.groq import GroqSimulator
 from protocols.ports import Answer, AnswerSink, Interviewer, InterviewerFailed, TurnBrief
 from protocols.writing import DocumentWriter, Job, Review
 from tests.actors.writers import FakeWriter, fails
+from tests.computing import at_once
 from tests.evaa.evaluation.world import fact, hands_of, scenario
 from tests.evaa.interviews import stages
 
@@ -53,7 +54,9 @@ async def lead(subject: Scenario, interviewer: Interviewer, writer: DocumentWrit
 
 
 async def lead_scripted(subject: Scenario) -> Course:
-    driver = Driver(subject, default_stages(), ScriptedInterviewer(), hands_of(ScriptedWriter()), wall_ms=lambda: 7)
+    driver = Driver(
+        subject, default_stages(), ScriptedInterviewer(), hands_of(ScriptedWriter(at_once)), wall_ms=lambda: 7
+    )
     return await driver.run()
 
 

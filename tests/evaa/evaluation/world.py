@@ -11,7 +11,7 @@ from protocols.documents import Brd, Documents, Entry, EntryStatus, Section
 from protocols.ports import Usage
 from protocols.records import Interview, SessionRecord, TurnRecord
 from protocols.writing import DocumentWriter
-from tests.actors.writers import at_once
+from tests.computing import at_once
 
 FILE = """
 scenarios:

@@ -1,0 +1,175 @@
+"""Sessions that nobody is connected to: for how long they are left alone, and what they keep from others."""
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from actors.unattended import LOOK_EVERY_S, MAX_AT_ONCE, MAX_REST_S
+from protocols.records import Lease, SessionRecord
+from protocols.writing import Job, Review, WriterFailed
+from tests.actors.harness import OTHER_SESSION, SESSION, STAGES, Client, Evaa
+from tests.actors.stores import WatchedStore
+from tests.actors.test_unattended import PIECES, bug, complete, documents, left_behind, said
+from tests.actors.writers import fails, never
+
+CORRECTION = Review("correct", "Changed.", "fake", ("problem",), "50 instead of 40")
+OTHER = Review("other", "Thanks.", "fake")
+
+
+@pytest.fixture
+async def evaa(nursery: trio.Nursery, autojump_clock: MockClock) -> Evaa:
+    """A process that looks for what nobody is there for."""
+    process = Evaa(nursery)
+    nursery.start_soon(process.server.finish_documents)
+    return process
+
+
+async def visit(evaa: Evaa, remark: str) -> Client:
+    """The user comes, says something, and is gone before the answer."""
+    client = await evaa.connect()
+    await client.until("completed")
+    evaa.writer.review_delay_s = 1.0
+    await client.say(remark)
+    await client.until("turnStarted")
+    await client.leave()
+    await evaa.gone()
+    return client
+
+
+async def test_who_often_comes_and_goes_is_looked_after_as_soon_each_time(
+    evaa: Evaa, autojump_clock: MockClock
+) -> None:
+    await left_behind(evaa, complete())
+    await trio.sleep(2 * LOOK_EVERY_S)
+    for number in range(1, 8):
+        evaa.writer.reviews = [OTHER, OTHER]
+        await visit(evaa, f"Remark {number}")
+        left_at = trio.current_time()
+        await trio.sleep_until(left_at + 2 * LOOK_EVERY_S)
+        assert (await evaa.record()).status == "complete"
+
+
+async def test_a_session_that_failed_and_whose_user_came_is_looked_after_again(
+    evaa: Evaa, autojump_clock: MockClock
+) -> None:
+    evaa.writer.manners = {Job("project"): [bug] * 4}
+    await left_behind(evaa, complete())
+    await trio.sleep(60)
+    evaa.writer.manners = {}
+    evaa.writer.reviews = [CORRECTION, CORRECTION]
+    await visit(evaa, "No, 50 invoices a day")
+    await trio.sleep(60)
+    assert (await evaa.record()).status == "complete"
+    assert len((await documents(evaa)).versions) == 2
+
+
+async def test_a_provider_that_says_come_back_tomorrow_holds_up_no_other_session(
+    evaa: Evaa, autojump_clock: MockClock
+) -> None:
+    evaa.writer.manners = {Job("project"): [fails(passing=True, retry_after_s=86_400.0)] * MAX_AT_ONCE}
+    for number in range(MAX_AT_ONCE):
+        await left_behind(evaa, complete(f"{number:024x}"))
+    await trio.sleep(60)
+    await left_behind(evaa, complete(OTHER_SESSION))
+    await trio.sleep(2 * LOOK_EVERY_S)
+    assert (await documents(evaa, OTHER_SESSION)).is_finished
+
+
+async def test_what_can_only_be_had_later_is_had_later_and_paid_for_once(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.manners = {Job("section", "risks"): [fails(passing=True, retry_after_s=1_800.0)]}
+    await left_behind(evaa, complete())
+    await trio.sleep(1_800)
+    assert len(evaa.writer.begun) == len(evaa.writer.wrote) + 1 == PIECES  # all else is there, and nobody asks
+    assert not (await documents(evaa)).is_finished
+    await trio.sleep(2 * LOOK_EVERY_S)
+    brd = (await documents(evaa)).brd
+    assert brd is not None
+    assert [section.key for section in brd.sections if section.missing] == []
+    assert len(evaa.writer.wrote) == len(set(evaa.writer.wrote))
+
+
+async def test_what_is_away_for_long_is_asked_for_at_least_once_an_hour(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.manners = {Job("project"): [fails(passing=True, retry_after_s=86_400.0)]}
+    await left_behind(evaa, complete())
+    await trio.sleep(MAX_REST_S + 3 * LOOK_EVERY_S)
+    assert (await documents(evaa)).is_finished
+
+
+async def test_an_outage_makes_no_empty_document_where_nobody_waits_for_it(
+    evaa: Evaa, autojump_clock: MockClock
+) -> None:
+    outage: list[WriterFailed] = []
+
+    async def away(brief: object) -> None:
+        outage.append(WriterFailed("503", passing=True))
+        raise outage[-1]
+
+    evaa.writer.manners = {Job("project"): [away] * 100}  # type: ignore[list-item]
+    await left_behind(evaa, complete())
+    await trio.sleep(6 * MAX_REST_S)
+    assert len(outage) == 100
+    written = await documents(evaa)
+    assert written.is_finished
+    assert written.summary is not None
+    assert written.summary.project.source_turns == (1,)
+
+
+class SlowStore(WatchedStore):
+    async def save(self, record: SessionRecord, lease: Lease) -> SessionRecord:
+        await trio.sleep(1.5)
+        return await super().save(record, lease)
+
+
+async def test_a_slow_store_does_not_end_a_correction_in_the_middle(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    evaa = Evaa(nursery, store=SlowStore())
+    nursery.start_soon(evaa.server.finish_documents)
+    evaa.writer.reviews = [CORRECTION]
+    evaa.writer.delay_s = 4.0
+    await left_behind(evaa, complete(SESSION, said(2, "No, 50 invoices a day", "answered")))
+    await trio.sleep(600)
+    assert len((await documents(evaa)).versions) == 2
+    assert evaa.writer.begun.count(Job("section", "problem")) == 2  # one a version
+    assert evaa.spill.spilled_at == []
+
+
+async def test_who_took_it_in_the_same_instant_keeps_it(
+    nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaa = Evaa(nursery)
+    lease = await evaa.store.create(complete(), "another process", 600)
+
+    async def unfinished(limit: int) -> tuple[str, ...]:
+        return (SESSION,)  # it was free when it was looked for
+
+    monkeypatch.setattr(evaa.store, "unfinished", unfinished)
+    nursery.start_soon(evaa.server.finish_documents)
+    await trio.sleep(2 * LOOK_EVERY_S)
+    assert evaa.writer.begun == []
+    await evaa.store.renew(lease, 600)  # it is still theirs
+
+
+async def test_those_that_rest_hide_nobody(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.manners = {Job("project"): [bug] * 100}
+    for number in range(2 * MAX_AT_ONCE):
+        await left_behind(evaa, complete(f"{number:024x}"))
+    await trio.sleep(120)
+    evaa.writer.manners = {}
+    await left_behind(evaa, complete(OTHER_SESSION))  # the last that was changed, so the last that is looked for
+    await trio.sleep(2 * LOOK_EVERY_S)
+    assert (await documents(evaa, OTHER_SESSION)).is_finished
+
+
+async def test_others_may_begin_while_some_rest_but_not_too_many(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.manners = {Job("project"): [bug] * 12}
+    for number in range(3):
+        await left_behind(evaa, complete(f"{number:024x}"))
+    await trio.sleep(120)
+    assert evaa.writer.manners == {Job("project"): []}
+    begun = len(evaa.writer.begun)
+    evaa.writer.manners = {Job("stage", STAGES[0].stage_id): [never] * 100}
+    for number in range(10, 13 + MAX_AT_ONCE):
+        await left_behind(evaa, complete(f"{number:024x}"))
+    await trio.sleep(60)
+    assert len(evaa.writer.begun) - begun == MAX_AT_ONCE * len(STAGES)

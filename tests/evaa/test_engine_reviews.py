@@ -1,0 +1,348 @@
+"""The turn engine after the interview: what a user may confirm, what becomes of a correction, what an answer says."""
+
+import msgspec
+import pytest
+
+from evaa.documents.desk import IN_SILENCE, TAKEN_IN, UNREAD, UNSEEN, WRITING
+from evaa.documents.drafting import NOT_CHANGED
+from evaa.interview.engine import TurnEngine
+from evaa.llm.writing_prompt import review_message
+from protocols.documents import Brd
+from protocols.frontend import Completed, ErrorFrame, Reply, WarningFrame
+from protocols.messages import (
+    AskAbout,
+    Effect,
+    ExportAsked,
+    InterruptAsked,
+    Render,
+    Requested,
+    Reviewed,
+    Saved,
+    Settled,
+    TurnCompleted,
+    Write,
+)
+from protocols.ports import Usage
+from tests.evaa.finished_interview import (
+    delivered,
+    drafting_engine,
+    finished_engine,
+    finished_session,
+    meant,
+    question_of,
+    saved,
+    write_all,
+    wrote,
+)
+from tests.evaa.interviews import engine, of_type, said, sent, tell
+
+
+def newest(subject: TurnEngine) -> Brd:
+    documents = subject.record.documents
+    assert documents is not None
+    assert documents.brd is not None
+    return documents.brd
+
+
+def replies(effects: list[Effect]) -> list[str]:
+    return [reply.response for reply in sent(effects, Reply)]
+
+
+# --- what can be confirmed ----------------------------------------------------------------------------------------
+
+
+def test_a_yes_said_before_the_version_was_there_does_not_confirm_it_on_reconnect() -> None:
+    subject, _ = drafting_engine()
+    subject.handle(said("Yes, fine"))  # while version 1 is in work; the client is gone before the reply
+    alone = engine(subject.record)
+    silent = question_of(write_all(alone, alone.attend_to_documents()))
+    alone.handle(Reviewed(silent, None, 1.0))
+    back = engine(alone.record)
+    live = question_of(back.greet(resumed=True, replay=False, now=9.0))
+    assert live.turn == 2
+    assert replies(back.handle(meant(live, "confirm"))) == [UNSEEN]
+    tell(back, *delivered(2))
+    assert newest(back).state == "draft"
+
+
+def test_nobody_confirms_a_version_that_they_were_not_given() -> None:
+    subject, effects = drafting_engine()
+    effects = write_all(subject, effects)  # being saved: nothing has been handed over
+    assert sent(effects, Completed) == []
+    question = question_of(subject.handle(said("Yes, go on")))
+    effects = subject.handle(meant(question, "confirm"))
+    assert replies(effects) == [UNSEEN]
+    effects += tell(subject, *delivered(2))
+    assert sent(effects, Completed) == []
+    assert newest(subject).state == "draft"
+    assert len(sent(saved(subject, effects), Completed)) == 1
+    question = question_of(subject.handle(said("Yes, now I see it")))
+    subject.handle(meant(question, "confirm"))
+    tell(subject, *delivered(3))
+    assert newest(subject).confirmed_in_turn == 3
+
+
+def test_what_was_said_of_a_version_that_was_not_given_cannot_confirm_it_in_silence_either() -> None:
+    subject, effects = drafting_engine()
+    write_all(subject, effects)
+    subject.handle(said("Yes, go on"))
+    alone = engine(subject.record)
+    alone.handle(meant(question_of(alone.attend_to_documents()), "confirm"))
+    assert newest(alone).state == "draft"
+
+
+def test_who_says_yes_while_the_confirmation_is_being_saved_had_the_version() -> None:
+    subject = finished_engine()
+    subject.handle(meant(question_of(subject.handle(said("Yes"))), "confirm"))
+    tell(subject, *delivered(2))
+    effects = subject.handle(meant(question_of(subject.handle(said("Yes, really"))), "confirm"))
+    assert replies(effects) == ["I see: confirm."]
+
+
+def test_who_confirms_again_has_confirmed_once() -> None:
+    subject = finished_engine()
+    news: list[Completed] = []
+    for turn, words in ((2, "Yes"), (3, "Yes, all good")):
+        question = question_of(subject.handle(said(words)))
+        effects = subject.handle(meant(question, "confirm"))
+        effects += tell(subject, *delivered(turn))
+        news += sent(effects + saved(subject, effects), Completed)
+    assert newest(subject).confirmed_in_turn == 2
+    assert len(news) == 1
+
+
+def test_a_confirmation_that_was_interrupted_does_not_confirm() -> None:
+    subject = finished_engine()
+    question = question_of(subject.handle(said("Yes, fine")))
+    subject.handle(meant(question, "confirm"))
+    silent = question_of(subject.handle(InterruptAsked()))
+    subject.handle(meant(silent, "confirm"))
+    assert newest(subject).state == "draft"
+    question = question_of(subject.handle(said("Yes, it is fine")))
+    assert question.words == "Yes, it is fine"
+    subject.handle(meant(question, "confirm"))
+    tell(subject, *delivered(3))
+    assert newest(subject).state == "confirmed"
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def test_no_file_is_made_of_a_version_that_is_not_durable() -> None:
+    subject, effects = drafting_engine()
+    effects = write_all(subject, effects)
+    assert sent(effects, Completed) == []
+    refused = subject.handle(ExportAsked("markdown"))
+    assert of_type(refused, Render) == []
+    assert [error.code for error in sent(refused, ErrorFrame)] == ["not_complete"]
+    saved(subject, effects)
+    (task,) = of_type(subject.handle(ExportAsked("markdown")), Render)
+    assert task.brd == newest(subject)
+
+
+def test_until_the_next_version_is_durable_files_are_made_of_the_one_before() -> None:
+    subject = finished_engine()
+    first = newest(subject)
+    subject.handle(meant(question_of(subject.handle(said("50, not 40"))), "correct", "problem"))
+    effects = write_all(subject, tell(subject, *delivered(2)))
+    (task,) = of_type(subject.handle(ExportAsked("docx")), Render)
+    assert task.brd == first
+    saved(subject, effects)
+    (task,) = of_type(subject.handle(ExportAsked("docx")), Render)
+    assert task.brd.version == 2
+
+
+def test_after_a_crash_a_file_waits_for_what_may_not_be_durable() -> None:
+    subject = engine(finished_session(), revision=40)
+    effects = subject.resume_after_crash(now=0.0)
+    assert of_type(subject.handle(ExportAsked("html")), Render) == []
+    saved(subject, effects)
+    assert len(of_type(subject.handle(ExportAsked("html")), Render)) == 1
+
+
+# --- corrections --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_said_meanwhile_is_not_told_to_the_writers_of_this_version() -> None:
+    subject, effects = drafting_engine()
+    subject.handle(said("50, not 40"))
+    tell(subject, *delivered(2))
+    (stage,) = of_type(effects, Write)
+    (project,) = of_type(subject.handle(wrote(stage)), Write)
+    sections = of_type(subject.handle(wrote(project)), Write)
+    assert {len(task.brief.interview.turns) for task in sections} == {1}
+
+
+def corrected(subject: TurnEngine, turn: int, words: str, section: str, failing: str = "") -> list[Effect]:
+    """A correction from the words to the new version; returns what its beginning wants."""
+    subject.handle(meant(question_of(subject.handle(said(words))), "correct", section))
+    begun = tell(subject, *delivered(turn))
+    saved(subject, write_all(subject, begun, failing=failing))
+    return begun
+
+
+def test_a_section_whose_correction_fails_is_not_lost() -> None:
+    subject = finished_engine()
+    before = newest(subject).section("problem")
+    assert before.entries
+    corrected(subject, 2, "50, not 40", "problem", failing="problem")
+    after = newest(subject).section("problem")
+    assert (newest(subject).version, after.entries, after.missing) == (2, before.entries, NOT_CHANGED)
+
+
+def test_a_correction_that_failed_is_made_with_the_next() -> None:
+    subject = finished_engine()
+    before = newest(subject).section("problem")
+    corrected(subject, 2, "50, not 40", "problem", failing="problem")
+    begun = corrected(subject, 3, "The owner is Anna", "stakeholders", failing="problem")
+    tasks = {task.brief.job.key: task.brief for task in of_type(begun, Write)}
+    assert tasks.keys() == {"problem", "stakeholders"}
+    previous = tasks["problem"].previous
+    assert previous is not None
+    assert previous.entries == before.entries
+    assert tasks["problem"].correction == "50, not 40\nThe owner is Anna"
+    assert tasks["stakeholders"].correction == "The owner is Anna"
+    begun = corrected(subject, 4, "and weekly", "problem")
+    assert of_type(begun, Write)[0].brief.correction == "50, not 40\nThe owner is Anna\nand weekly"
+    assert (newest(subject).section("problem").missing, newest(subject).section("problem").unmade) == ("", "")
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+
+def test_a_question_that_was_looked_at_unattended_is_answered_on_reconnect() -> None:
+    subject = finished_engine()
+    subject.handle(said("Who owns the mailbox?"))  # and the connection is lost
+    alone = engine(subject.record)
+    alone.handle(meant(question_of(alone.attend_to_documents()), "other"))
+    back = engine(alone.record)
+    assert replies(back.greet(resumed=True, replay=False, now=9.0)) == ["I see: other."]
+
+
+def test_an_answer_is_given_once() -> None:
+    subject = finished_engine()
+    subject.handle(said("Who owns the mailbox?"))
+    alone = engine(subject.record)
+    alone.handle(meant(question_of(alone.attend_to_documents()), "other"))
+    back = engine(alone.record)
+    back.greet(resumed=True, replay=False, now=9.0)
+    tell(back, *delivered(2))
+    begun = corrected(back, 3, "50, not 40", "problem")
+    assert len(of_type(begun, Write)) == 1
+    back.handle(meant(question_of(back.handle(said("and weekly"))), "correct", "problem"))
+    tell(back, *delivered(4))
+    assert replies(back.handle(said("and now?"))) == [WRITING]
+
+
+def test_the_reply_says_how_long_the_user_waited_and_the_log_what_it_cost() -> None:
+    subject = finished_engine()
+    question = question_of(subject.handle(said("Yes")))
+    subject.handle(Requested(2, 0.5))
+    review = meant(question, "confirm").review
+    assert review is not None
+    review = msgspec.structs.replace(review, usage=Usage(900, 30, 700))
+    (reply,) = sent(subject.handle(Reviewed(question, review, 5.0)), Reply)
+    assert (reply.timing.total_ms, reply.timing.first_token_ms, reply.timing.overhead_ms) == (5000.0, 5000.0, 500.0)
+    (done,) = of_type(tell(subject, *delivered(2)), TurnCompleted)
+    assert (done.input_tokens, done.output_tokens, done.cached_tokens) == (900, 30, 700)
+
+
+def test_in_silence_too_the_model_is_told_what_the_user_was_asked() -> None:
+    subject = finished_engine()
+    subject.handle(meant(question_of(subject.handle(said("What is it about?"))), "other"))
+    tell(subject, *delivered(2))
+    subject.handle(said("Yes"))  # and the client is gone
+    alone = engine(subject.record)
+    silent = question_of(alone.attend_to_documents())
+    assert (silent.turn, silent.words) == (IN_SILENCE, "Yes")
+    assert '"asked":"I see: other."' in review_message(silent, 60_000).text
+
+
+# --- looking in silence -------------------------------------------------------------------------------------------
+
+
+def spoken_meanwhile(words: str) -> tuple[TurnEngine, list[Effect]]:
+    """An engine with a version whose user said something while it was in work; and what it wants."""
+    subject, effects = drafting_engine()
+    subject.handle(said(words))
+    tell(subject, *delivered(2))
+    effects = write_all(subject, effects)
+    return subject, effects + saved(subject, effects)
+
+
+@pytest.mark.parametrize("answer", ["other", "confirm"])
+def test_a_silent_look_that_changes_nothing_is_no_news(answer: str) -> None:
+    subject, effects = spoken_meanwhile("Thanks")
+    assert len(sent(effects, Completed)) == 1
+    effects = subject.handle(meant(question_of(effects), "other" if answer == "other" else "confirm"))
+    assert sent(effects + saved(subject, effects), Completed) == []
+
+
+def test_what_passes_is_kept_for_later() -> None:
+    subject, effects = spoken_meanwhile("Hm")
+    effects = subject.handle(Reviewed(question_of(effects), None, 1.0, may_pass=True))
+    assert sent(effects, WarningFrame) == []
+    assert subject.record.status == "drafting"
+
+
+def test_what_nobody_can_understand_is_given_up_and_the_user_told_so() -> None:
+    subject, effects = spoken_meanwhile("Hm")
+    effects = subject.handle(Reviewed(question_of(effects), None, 1.0, may_pass=False))
+    assert [warning.message for warning in sent(effects, WarningFrame)] == [UNREAD]
+    assert of_type(effects, AskAbout) == []
+    assert subject.record.status == "complete"
+    assert question_of(subject.handle(said("Well"))).words == "Well"
+
+
+def test_who_was_told_so_already_is_asked_again_with_what_they_say_next() -> None:
+    subject = finished_engine()
+    question = question_of(subject.handle(said("Hm")))
+    assert replies(subject.handle(Reviewed(question, None, 1.0, may_pass=False))) == [UNREAD]
+    effects = tell(subject, *delivered(2))
+    assert (of_type(effects, AskAbout), sent(effects, WarningFrame)) == ([], [])
+    assert question_of(subject.handle(said("I mean 50"))).words == "Hm\nI mean 50"
+
+
+def test_who_comes_back_for_the_answer_is_told_that_nobody_understood() -> None:
+    subject = finished_engine()
+    subject.handle(said("Hm"))
+    alone = engine(subject.record)
+    alone.handle(Reviewed(question_of(alone.attend_to_documents()), None, 1.0, may_pass=False))
+    back = engine(alone.record)
+    assert replies(back.greet(resumed=True, replay=False, now=9.0)) == [UNREAD]
+
+
+# --- when nothing is left to be done ------------------------------------------------------------------------------
+
+
+def test_it_is_settled_when_all_is_written_read_and_durable() -> None:
+    subject, effects = drafting_engine()
+    subject.handle(said("50, not 40"))
+    alone = engine(subject.record)
+    effects = write_all(alone, alone.attend_to_documents())
+    assert of_type(effects + saved(alone, effects), Settled) == []
+    effects = alone.handle(meant(question_of(effects), "correct", "problem"))
+    assert of_type(effects + saved(alone, effects), Settled) == []
+    effects = write_all(alone, effects)
+    assert of_type(effects, Settled) == []  # it is not durable yet
+    assert len(of_type(saved(alone, effects), Settled)) == 1
+    assert alone.record.status == "complete"
+
+
+def test_it_is_not_settled_while_a_turn_is_live() -> None:
+    subject = finished_engine()
+    effects = subject.handle(said("Yes"))
+    assert of_type(effects + saved(subject, effects), Settled) == []
+
+
+def test_who_comes_back_for_an_answer_without_words_gets_some() -> None:
+    subject = finished_engine()
+    subject.handle(said("Hm"))
+    alone = engine(subject.record)
+    question = question_of(alone.attend_to_documents())
+    review = meant(question, "other").review
+    assert review is not None
+    effects = alone.handle(Reviewed(question, msgspec.structs.replace(review, reply=" "), 1.0))
+    tell(alone, Saved(alone.revision, 0.0))
+    assert of_type(effects, Write) == []
+    assert replies(engine(alone.record).greet(resumed=True, replay=False, now=9.0)) == [TAKEN_IN]
