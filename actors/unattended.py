@@ -125,10 +125,10 @@ class UnattendedSession(Session):
 
 
 class _Rest(NamedTuple):
-    """How often a session was tried, and until when it is left alone."""
+    """How often a session was tried without success, and until when it is left alone."""
 
-    attempts: int
-    until: float
+    attempts: int = 0
+    until: float = -math.inf
 
 
 class Finisher:
@@ -162,21 +162,17 @@ class Finisher:
         self._resting = {key: rest for key, rest in self._resting.items() if rest.until > now - FORGOTTEN_S}
         room = MAX_AT_ONCE - self._in_work
         if room > 0:
-            for session_id in await self._services.store.unfinished(room + len(self._resting)):
-                if self._in_work < MAX_AT_ONCE and self._may_try(session_id, now):
-                    session = UnattendedSession(session_id, self._services, self._limits)
-                    self._live[session_id] = session
-                    self._in_work += 1
-                    nursery.start_soon(self._finish, session_id, session)
+            found = await self._services.store.unfinished(room + len(self._resting))
+            free = [key for key in found if key not in self._live and self._rest(key).until <= now]
+            # Those that were tried already come last, or they might keep the others waiting for ever.
+            for session_id in sorted(free, key=lambda key: self._rest(key).attempts)[:room]:
+                session = UnattendedSession(session_id, self._services, self._limits)
+                self._live[session_id] = session
+                self._in_work += 1
+                nursery.start_soon(self._finish, session_id, session)
 
-    def _may_try(self, session_id: str, now: float) -> bool:
-        """Whether it is this process's turn; if so, another attempt has to wait, longer each time."""
-        rest = self._resting.get(session_id, _Rest(0, now))
-        if session_id in self._live or rest.until > now:
-            return False
-        wait_s = min(LOOK_EVERY_S * 2**rest.attempts, MAX_REST_S)
-        self._resting[session_id] = _Rest(min(rest.attempts + 1, 20), now + wait_s)
-        return True
+    def _rest(self, session_id: str) -> _Rest:
+        return self._resting.get(session_id, _Rest())
 
     async def _finish(self, session_id: str, session: UnattendedSession) -> None:
         try:
@@ -184,17 +180,18 @@ class Finisher:
         finally:
             self._in_work -= 1
             session.finished.set()
-            self._let_rest(session_id, session)
-            if self._live.get(session_id) is session:
+            if self._live.get(session_id) is session:  # else the user has come
                 del self._live[session_id]
+                self._let_rest(session_id, session)
 
     def _let_rest(self, session_id: str, session: UnattendedSession) -> None:
-        """How it went tells until when it is left alone."""
-        rest = self._resting.get(session_id)
+        """How it went tells until when it is left alone: longer each time."""
+        attempts, _ = self._rest(session_id)
         if session.is_done:
             self._resting.pop(session_id, None)
         elif session.close_code == CloseCode.SESSION_FAILED:
-            self._resting[session_id] = _Rest(0, math.inf)
-        elif rest is not None and session.postponed_s:
-            until = trio.current_time() + min(session.postponed_s, MAX_REST_S)
-            self._resting[session_id] = _Rest(rest.attempts, max(rest.until, until))
+            self._resting[session_id] = _Rest(attempts, math.inf)
+        else:
+            wait_s = max(LOOK_EVERY_S * 2**attempts, session.postponed_s)
+            until = trio.current_time() + min(wait_s, MAX_REST_S)
+            self._resting[session_id] = _Rest(min(attempts + 1, 20), until)

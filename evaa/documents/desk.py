@@ -107,8 +107,7 @@ class Desk:
         What was meant of another version than the newest is asked anew.
         """
         documents, brief, review = record.documents, reviewed.brief, as_it_counts(reviewed)
-        in_silence = brief.turn == IN_SILENCE
-        self._is_asking_in_silence &= not in_silence
+        self._is_asking_in_silence &= brief.turn != IN_SILENCE
         if documents is None or not documents.is_finished or documents.versions[-1].version != brief.brd.version:
             return self.go_on(record, tell=False)
         if review is None:
@@ -121,7 +120,7 @@ class Desk:
         elif review.intent == "correct":
             after = drafting.corrected(documents, review, brief)
         is_news = after is not documents
-        after = _replace(after, read_up_to_turn=turn, answer=answer_to(review) if in_silence else "")
+        after = _replace(after, read_up_to_turn=turn, answer=answer_to(review))
         return self.go_on(_replace(record, documents=after), tell=is_news)
 
     def _not_understood(self, record: SessionRecord, reviewed: Reviewed) -> Outcome:
@@ -129,7 +128,6 @@ class Desk:
         if reviewed.may_pass or reviewed.brief.turn != IN_SILENCE or record.documents is None:
             self._may_ask_in_silence &= reviewed.may_pass
             return self.go_on(record, tell=False)
-        self._may_ask_in_silence = True
         read = _replace(record.documents, read_up_to_turn=len(reviewed.brief.interview.turns), answer=UNREAD)
         outcome = self.go_on(_replace(record, documents=read), tell=False)
         told = Send(WarningFrame(code="agent_unavailable", message=UNREAD, retryable=True))

@@ -1,16 +1,19 @@
 """Sessions that nobody is connected to: for how long they are left alone, and what they keep from others."""
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
 from actors.unattended import LOOK_EVERY_S, MAX_AT_ONCE, MAX_REST_S
+from protocols.ports import StoreUnavailable
 from protocols.records import Lease, SessionRecord
-from protocols.writing import Job, Review, WriterFailed
+from protocols.writing import Job, Review, WriterFailed, WritingBrief, Written
 from tests.actors.harness import OTHER_SESSION, SESSION, STAGES, Client, Evaa
 from tests.actors.stores import WatchedStore
+from tests.actors.test_documents import interviewed
 from tests.actors.test_unattended import PIECES, bug, complete, documents, left_behind, said
-from tests.actors.writers import fails, never
+from tests.actors.writers import fails, never, plainly
 
 CORRECTION = Review("correct", "Changed.", "fake", ("problem",), "50 instead of 40")
 OTHER = Review("other", "Thanks.", "fake")
@@ -104,10 +107,12 @@ async def test_an_outage_makes_no_empty_document_where_nobody_waits_for_it(
         outage.append(WriterFailed("503", passing=True))
         raise outage[-1]
 
-    evaa.writer.manners = {Job("project"): [away] * 100}  # type: ignore[list-item]
+    evaa.writer.manners = {Job("project"): [away] * 1_000}  # type: ignore[list-item]
     await left_behind(evaa, complete())
-    await trio.sleep(6 * MAX_REST_S)
-    assert len(outage) == 100
+    await trio.sleep(12 * MAX_REST_S)
+    assert 12 * 40 <= len(outage) <= 18 * 40  # forty a quarter of an hour, and ever longer nothing
+    evaa.writer.manners = {}
+    await trio.sleep(MAX_REST_S + 1_800)
     written = await documents(evaa)
     assert written.is_finished
     assert written.summary is not None
@@ -156,7 +161,8 @@ async def test_those_that_rest_hide_nobody(evaa: Evaa, autojump_clock: MockClock
         await left_behind(evaa, complete(f"{number:024x}"))
     await trio.sleep(120)
     evaa.writer.manners = {}
-    await left_behind(evaa, complete(OTHER_SESSION))  # the last that was changed, so the last that is looked for
+    last_changed = msgspec.structs.replace(complete(OTHER_SESSION), updated_at_ms=2**50)
+    await left_behind(evaa, last_changed)  # so the last that is looked for
     await trio.sleep(2 * LOOK_EVERY_S)
     assert (await documents(evaa, OTHER_SESSION)).is_finished
 
@@ -173,3 +179,74 @@ async def test_others_may_begin_while_some_rest_but_not_too_many(evaa: Evaa, aut
         await left_behind(evaa, complete(f"{number:024x}"))
     await trio.sleep(60)
     assert len(evaa.writer.begun) - begun == MAX_AT_ONCE * len(STAGES)
+
+
+async def test_who_comes_and_goes_elsewhere_is_looked_after_as_soon_each_time(
+    evaa: Evaa, autojump_clock: MockClock
+) -> None:
+    await left_behind(evaa, complete())
+    await trio.sleep(2 * LOOK_EVERY_S)
+    for number in range(2, 10):
+        evaa.writer.reviews = [OTHER]
+        lease = await evaa.store.acquire(SESSION, "another process", 60)
+        assert lease is not None
+        record = await evaa.record()
+        turns = (*record.interview.turns, said(number, "A remark", "answered"))
+        interview = msgspec.structs.replace(record.interview, turns=turns)
+        await evaa.store.save(msgspec.structs.replace(record, interview=interview), lease)
+        await evaa.store.release(lease)
+        await trio.sleep(2 * LOOK_EVERY_S)
+        assert (await evaa.record()).status == "complete"
+
+
+async def test_what_can_never_be_had_is_named_as_missing(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.manners = {job: [fails(passing=False)] for job in (Job("project"), Job("section", "risks"))}
+    await left_behind(evaa, complete())
+    await trio.sleep(2 * LOOK_EVERY_S)
+    brd = (await documents(evaa)).brd
+    assert brd is not None
+    assert [section.key for section in brd.sections if section.missing] == ["risks"]
+    assert len(evaa.store.released) == 2  # who left it behind, and one attempt
+
+
+async def test_where_nothing_can_be_kept_it_is_tried_ever_later_but_not_never(
+    evaa: Evaa, autojump_clock: MockClock
+) -> None:
+    evaa.spill.is_dead = True
+    await left_behind(evaa, complete())
+    evaa.store.errors = [StoreUnavailable("away")] * 10_000
+    await trio.sleep(12 * MAX_REST_S)
+    assert 18 <= evaa.writer.begun.count(Job("project")) <= 22  # ten in the first hour and a half, then each hour
+
+
+async def test_those_that_were_tried_already_keep_nobody_waiting(evaa: Evaa, autojump_clock: MockClock) -> None:
+    async def in_trouble(brief: WritingBrief) -> Written:
+        if brief.session_id != OTHER_SESSION:
+            raise WriterFailed("429", passing=True, retry_after_s=61.0)
+        return plainly(brief)
+
+    evaa.writer.manners = {Job("stage", STAGES[0].stage_id): [in_trouble] * 1_000}
+    evaa.writer.delay_s = 600.0
+    for number in range(2 * MAX_AT_ONCE):  # while one half is tried, the rest of the other half is over
+        await left_behind(evaa, complete(f"{number:024x}"))
+    await left_behind(evaa, msgspec.structs.replace(complete(OTHER_SESSION), updated_at_ms=2**50))
+    await trio.sleep(3 * 600 + 6 * LOOK_EVERY_S)
+    assert (await documents(evaa, OTHER_SESSION)).stages != {}
+
+
+async def test_whoever_is_there_is_left_alone(
+    nursery: trio.Nursery, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaa = Evaa(nursery)
+
+    async def unfinished(limit: int) -> tuple[str, ...]:
+        return (SESSION,)  # it was nobody's when it was looked for
+
+    monkeypatch.setattr(evaa.store, "unfinished", unfinished)
+    evaa.writer.delay_s = 100.0
+    client = await interviewed(evaa)
+    nursery.start_soon(evaa.server.finish_documents)
+    await trio.sleep(10 * LOOK_EVERY_S)
+    await evaa.server.drain()
+    assert trio.current_time() == 10 * LOOK_EVERY_S  # the server knows of the client
+    assert await client.close_code() == 1001

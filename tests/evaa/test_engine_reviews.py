@@ -91,6 +91,13 @@ def test_what_was_said_of_a_version_that_was_not_given_cannot_confirm_it_in_sile
     assert newest(alone).state == "draft"
 
 
+def test_nor_the_next_version_before_they_were_given_it() -> None:
+    subject = finished_engine()
+    subject.handle(meant(question_of(subject.handle(said("50, not 40"))), "correct", "problem"))
+    write_all(subject, tell(subject, *delivered(2)))
+    assert replies(subject.handle(meant(question_of(subject.handle(said("Yes"))), "confirm"))) == [UNSEEN]
+
+
 def test_who_says_yes_while_the_confirmation_is_being_saved_had_the_version() -> None:
     subject = finished_engine()
     subject.handle(meant(question_of(subject.handle(said("Yes"))), "confirm"))
@@ -329,9 +336,19 @@ def test_it_is_settled_when_all_is_written_read_and_durable() -> None:
     assert alone.record.status == "complete"
 
 
-def test_it_is_not_settled_while_a_turn_is_live() -> None:
+def test_what_was_read_has_to_be_durable_too() -> None:
     subject = finished_engine()
-    effects = subject.handle(said("Yes"))
+    subject.handle(said("Thanks"))
+    alone = engine(subject.record)
+    effects = alone.handle(meant(question_of(alone.attend_to_documents()), "other"))
+    assert of_type(effects, Settled) == []
+    assert len(of_type(saved(alone, effects), Settled)) == 1
+
+
+def test_it_is_not_settled_while_a_turn_is_live() -> None:
+    subject, effects = drafting_engine()
+    subject.handle(said("50, not 40"))  # its reply is not out yet
+    effects = write_all(subject, effects)
     assert of_type(effects + saved(subject, effects), Settled) == []
 
 

@@ -264,6 +264,8 @@ async def test_a_review_shows_the_document_and_what_was_said(real: Real) -> None
     assert (review.intent, review.sections, review.model) == ("correct", ("objectives",), MODEL)
     assert review.reply
     assert review.change
+    assert review.usage.input_tokens > 0
+    assert review.usage.output_tokens > 0
     assert lines_behind("[document]", real.told) == [
         '{"key":"objectives","title":"Objectives","entries":'
         '[{"id":"OBJ-1","objective":"less typing","baseline":"six hours"}]}',
