@@ -7,6 +7,8 @@ comes from, and how sure it is. Which sections there are, with which columns, is
 
 from typing import Literal
 
+import msgspec
+
 from protocols.base import Record
 
 EntryStatus = Literal["stated", "inferred", "confirmed"]
@@ -101,11 +103,16 @@ class Brd(Record, frozen=True):
 class Documents(Record, frozen=True):
     """All that was written for a session: finished versions, oldest first, and what is there of the one in work.
 
+    Only the newest version is there in whole: an older one has only the sections that became others in the next, so
+    that corrections do not make a session ever larger. `version` puts one together.
+
     `stages` (by stage id) and `sections` (by key) are what is paid for already: after a crash they are not written
     again. `up_to_turn` is the last turn that the work in hand considers; `correction` is what the user wants changed in
-    it, `change` the same in a few words, `written_by` the models that it has been written by so far. What the user said
-    of the documents has been considered up to `read_up_to_turn`; `answer` is what is to be said of it, should the user
-    come back for a reply that is still owed. `is_in_work`: a correction of the newest version is.
+    it, `change` the same in a few words, `written_by` the models that it has been written by so far. `is_in_work`: a
+    correction of the newest version is.
+
+    What the user said of the documents has been considered up to `read_up_to_turn`; `answer` is what is to be said of
+    it, should the user come back for a reply that is still owed.
     """
 
     summary: Summary | None = None
@@ -124,6 +131,15 @@ class Documents(Record, frozen=True):
     def brd(self) -> Brd | None:
         """The newest version."""
         return self.versions[-1] if self.versions else None
+
+    def version(self, number: int) -> Brd | None:
+        """The version of this number, in whole."""
+        sections: dict[str, Section] = {}
+        for brd in reversed(self.versions):
+            sections |= {section.key: section for section in brd.sections}
+            if brd.version == number:
+                return msgspec.structs.replace(brd, sections=tuple(sections.values()))
+        return None
 
     @property
     def is_finished(self) -> bool:

@@ -64,10 +64,11 @@ def _render(record: SessionRecord | None, arguments: Namespace) -> Exported:
 
 
 def _version(record: SessionRecord, number: int | None) -> Brd:
-    versions = record.documents.versions if record.documents is not None else ()
-    if not versions:
+    documents = record.documents
+    newest = documents.brd if documents is not None else None
+    if documents is None or newest is None:
         raise _NotThere(f"There is no BRD of this session yet: it is {record.status}.")
-    chosen = next((brd for brd in versions if brd.version == number), None) if number is not None else versions[-1]
+    chosen = newest if number is None else documents.version(number)
     if chosen is None:
-        raise _NotThere(f"There is no version {number}; there are 1 to {versions[-1].version}.")
+        raise _NotThere(f"There is no version {number}; there are 1 to {newest.version}.")
     return chosen

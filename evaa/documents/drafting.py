@@ -140,7 +140,7 @@ def finished(record: SessionRecord, *, now_ms: int) -> Documents | None:
     )
     return Documents(
         summary=documents.summary,
-        versions=(*documents.versions, brd),
+        versions=_with_version(documents, brd),
         up_to_turn=documents.up_to_turn,
         read_up_to_turn=documents.read_up_to_turn,
         answer=documents.answer,
@@ -164,7 +164,7 @@ def corrected(documents: Documents, review: Review, brief: ReviewBrief) -> Docum
         correction=brief.words,
         is_in_work=True,
         change=review.change or "corrected",
-        written_by=(),
+        written_by=brief.brd.written_by,
     )
 
 
@@ -183,13 +183,23 @@ def confirmed(documents: Documents, *, turn: int, now_ms: int) -> Documents:
         confirmed_in_turn=turn,
         sections=tuple(_replace(it, entries=tuple(map(_confirmed, it.entries))) for it in newest.sections),
     )
-    return _replace(documents, versions=(*documents.versions[:-1], brd))
+    before = documents.version(newest.version - 1)
+    older = _replace(documents, versions=documents.versions[:-2] + ((before,) if before is not None else ()))
+    return _replace(documents, versions=_with_version(older, brd))
 
 
 def unseen(documents: Documents, turn: int) -> Documents:
     """Return the documents when the user spoke in `turn` without having the newest version yet."""
     newest = documents.versions[-1]
     return _replace(documents, versions=(*documents.versions[:-1], _replace(newest, unseen_until_turn=turn)))
+
+
+def _with_version(documents: Documents, brd: Brd) -> tuple[Brd, ...]:
+    """The versions with another, and the one before it reduced to what became something else."""
+    if documents.brd is None:
+        return (brd,)
+    changed = tuple(section for section in documents.brd.sections if section != brd.section(section.key))
+    return (*documents.versions[:-1], _replace(documents.brd, sections=changed), brd)
 
 
 def _confirmed(entry: Entry) -> Entry:

@@ -22,7 +22,9 @@ async def test_a_correction_makes_a_new_version(evaa: Evaa, autojump_clock: Mock
     assert (second["brd"]["version"], second["brd"]["change"]) == (2, "50, not 40")
     documents = (await evaa.record()).documents
     assert documents is not None
-    first, changed = documents.versions
+    first, changed = documents.version(1), documents.version(2)
+    assert first is not None
+    assert changed is not None
     assert [kind.key for kind in SECTIONS if first.section(kind.key) != changed.section(kind.key)] == [
         "problem",
         "data",

@@ -6,7 +6,7 @@ import pytest
 from evaa.documents import drafting
 from evaa.documents.catalogue import BY_KEY, SECTIONS, TEXT
 from evaa.documents.drafting import NOT_READ, UNTITLED
-from protocols.documents import Brd, Documents, Section, StageSummary, Summary
+from protocols.documents import Brd, Documents, Entry, Section, StageSummary, Summary
 from protocols.records import SessionRecord
 from protocols.writing import DraftEntry, Job, Review, ReviewBrief, Written
 from tests.evaa.writing_helpers import GOAL, SESSION_ID, STAGES, TRIGGER, interview, turn
@@ -200,3 +200,45 @@ def test_a_confirmation_confirms_what_was_stated_and_nothing_else() -> None:
     brd = brd_of(drafting.confirmed(documents, turn=5, now_ms=9))
     assert (brd.state, brd.version, brd.confirmed_in_turn, brd.confirmed_at_ms) == ("confirmed", 1, 5, 9)
     assert [entry.status for entry in brd.section("problem").entries] == ["confirmed", "inferred"]
+
+
+def correction(documents: Documents, number: int, key: str) -> Documents:
+    """The next version, with another text in one section."""
+    brief = ReviewBrief(
+        session_id=SESSION_ID, turn=3, first_turn=3, words="...", interview=interview(), brd=brd_of(documents)
+    )
+    documents = drafting.corrected(documents, Review("correct", "I see.", "model", (key,), "changed"), brief)
+    text = f"We type {number} invoices a day."
+    entry = Entry("PR-1", {TEXT.key: text}, (1,), "stated")
+    return whole(drafting.with_piece(documents, Section(key, (entry,)), f"model {number}"))
+
+
+def test_every_version_can_be_had_in_whole() -> None:
+    """Each of them is as it was when it was the newest, though it is not stored so."""
+    documents, seen = first_version(problem=section(session(summarised()), "problem", claim(SAID, 1))), list[Brd]()
+    for number, key in enumerate(("problem", "constraints", "problem", "risks"), 50):
+        seen.append(brd_of(documents))
+        documents = correction(documents, number, key)
+    seen.append(brd_of(documents))
+    documents = drafting.confirmed(documents, turn=9, now_ms=9)
+    assert [documents.version(it.version) for it in seen[:-1]] == seen[:-1]
+    assert documents.version(5) == brd_of(documents)
+    assert documents.version(6) is None
+    documents = correction(documents, 99, "problem")
+    assert [documents.version(it.version) for it in seen[:-1]] == seen[:-1]
+    states = [version.state for number in range(1, 7) if (version := documents.version(number))]
+    assert states == ["draft", "draft", "draft", "draft", "confirmed", "draft"]
+
+
+def test_a_correction_adds_to_a_session_what_it_changed_and_no_more() -> None:
+    long = Section("constraints", (Entry("CO-1", {TEXT.key: "x" * 50_000}, (1,), "inferred"),))
+    documents = first_version(constraints=long)
+    size = len(msgspec.json.encode(documents))
+    for number in range(20):
+        documents = correction(documents, number, "problem")
+    assert len(msgspec.json.encode(documents)) < size + 20 * 1_000
+
+
+def test_a_corrected_version_names_who_wrote_what_stayed() -> None:
+    documents = correction(correction(first_version(), 1, "problem"), 2, "risks")
+    assert brd_of(documents).written_by == ("model 1", "model 2")
