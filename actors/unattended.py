@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import trio
@@ -153,23 +154,24 @@ class Finisher:
         """Look until cancelled; what is in work then is saved as it is."""
         async with trio.open_nursery() as nursery:
             while True:
-                with contextlib.suppress(StoreError):  # the store watch says so
-                    await self._look(nursery)
+                await contain(partial(self._look, nursery), actor="server")
                 await trio.sleep(LOOK_EVERY_S)
 
     async def _look(self, nursery: trio.Nursery) -> None:
         now = trio.current_time()
         self._resting = {key: rest for key, rest in self._resting.items() if rest.until > now - FORGOTTEN_S}
-        room = MAX_AT_ONCE - self._in_work
-        if room > 0:
+        if (room := MAX_AT_ONCE - self._in_work) == 0:
+            return
+        found: tuple[str, ...] = ()
+        with contextlib.suppress(StoreError):  # the store watch says so
             found = await self._services.store.unfinished(room + len(self._resting))
-            free = [key for key in found if key not in self._live and self._rest(key).until <= now]
-            # Those that were tried already come last, or they might keep the others waiting for ever.
-            for session_id in sorted(free, key=lambda key: self._rest(key).attempts)[:room]:
-                session = UnattendedSession(session_id, self._services, self._limits)
-                self._live[session_id] = session
-                self._in_work += 1
-                nursery.start_soon(self._finish, session_id, session)
+        free = [key for key in found if key not in self._live and self._rest(key).until <= now]
+        # Those that were tried already come last, or they might keep the others waiting for ever.
+        for session_id in sorted(free, key=lambda key: self._rest(key).attempts)[:room]:
+            session = UnattendedSession(session_id, self._services, self._limits)
+            self._live[session_id] = session
+            self._in_work += 1
+            nursery.start_soon(self._finish, session_id, session)
 
     def _rest(self, session_id: str) -> _Rest:
         return self._resting.get(session_id, _Rest())

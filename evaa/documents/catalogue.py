@@ -24,8 +24,7 @@ class SectionKind(msgspec.Struct, frozen=True):
     """One section. `prefix` begins its entries' ids; `guidance` is what a writer is told.
 
     `layout`: `prose` runs the entries together as paragraphs, `list` shows a point each, `table` a row each, `cards` a
-    block each. The first column is an entry's headline. `stages` are the positions of the default stages (from 1) whose
-    answers feed it where no model reads them.
+    block each. The first column is an entry's headline.
     """
 
     key: str
@@ -34,7 +33,6 @@ class SectionKind(msgspec.Struct, frozen=True):
     layout: Layout
     guidance: str
     columns: tuple[Column, ...]
-    stages: tuple[int, ...] = ()
 
 
 TEXT = Column("text", "Statement", "one statement, a complete sentence")
@@ -46,12 +44,12 @@ SECTIONS: tuple[SectionKind, ...] = (
         "executiveSummary", "Executive summary", "ES", "prose",
         "Three to five sentences for someone who reads nothing else: who wants what automated, why, what it will do,"
         " and what it depends on.",
-        (TEXT,), (1,),
+        (TEXT,),
     ),
     SectionKind(
         "problem", "Problem", "PR", "list",
         "What is slow, costly, error-prone or missing today, and whom it hurts. One problem an entry, with figures.",
-        (TEXT,), (1,),
+        (TEXT,),
     ),
     SectionKind(
         "objectives", "Objectives", "OBJ", "table",
@@ -62,9 +60,8 @@ SECTIONS: tuple[SectionKind, ...] = (
             Column("baseline", "Baseline", "the figure today; empty if not said"),
             Column("target", "Target", "the figure wanted; empty if not said"),
         ),
-        (8,),
     ),
-    SectionKind("scopeIn", "In scope", "IN", "list", "What the automation covers.", (TEXT,), (1,)),
+    SectionKind("scopeIn", "In scope", "IN", "list", "What the automation covers.", (TEXT,)),
     SectionKind(
         "scopeOut", "Out of scope", "OUT", "list", "What it leaves to people or to later, as far as that was said.",
         (TEXT,),
@@ -77,7 +74,6 @@ SECTIONS: tuple[SectionKind, ...] = (
             Column("part", "Part", "what they do in it, or decide"),
             Column("need", "Need", "what they need from it"),
         ),
-        (6,),
     ),
     SectionKind(
         "currentProcess", "Current process", "CP", "table",
@@ -86,7 +82,6 @@ SECTIONS: tuple[SectionKind, ...] = (
             Column("aspect", "Aspect", "what kind of statement it is", ("trigger", "step", "volume", "pain")),
             Column("text", "Today", "one statement"),
         ),
-        (3, 7),
     ),
     SectionKind(
         "futureProcess", "Future process", "FP", "table",
@@ -97,7 +92,6 @@ SECTIONS: tuple[SectionKind, ...] = (
             Column("text", "In future", "one statement"),
             Column("actor", "Done by", "who does it", ("automation", "person")),
         ),
-        (2,),
     ),
     SectionKind(
         "requirements", "Functional requirements", "FR", "cards",
@@ -110,7 +104,6 @@ SECTIONS: tuple[SectionKind, ...] = (
             Column("when", "When", "what happens"),
             Column("then", "Then", "what the automation does"),
         ),
-        (2, 3),
     ),
     SectionKind(
         "businessRules", "Business rules and exceptions", "BR", "table",
@@ -119,7 +112,6 @@ SECTIONS: tuple[SectionKind, ...] = (
             Column("rule", "Rule", "one rule"),
             Column("exception", "Exception", "when it does not hold, and what then; empty if none was said"),
         ),
-        (5,),
     ),
     SectionKind(
         "data", "Data", "DA", "table",
@@ -132,7 +124,6 @@ SECTIONS: tuple[SectionKind, ...] = (
             Column("personal", "Personal data", "whether it is about a person", _YES_NO),
             Column("retention", "Retention", "how long it is kept; empty if not said"),
         ),
-        (5,),
     ),
     SectionKind(
         "integrations", "Integrations", "IT", "table",
@@ -144,7 +135,6 @@ SECTIONS: tuple[SectionKind, ...] = (
             Column("authentication", "Authentication", "how one signs in; empty if not said"),
             Column("limits", "Limits", "rate limits, licences, environments; empty if not said"),
         ),
-        (4,),
     ),
     SectionKind(
         "nonFunctional", "Non-functional requirements", "NFR", "table",
@@ -153,7 +143,6 @@ SECTIONS: tuple[SectionKind, ...] = (
             Column("quality", "Quality", "which quality"),
             Column("requirement", "Requirement", "what is required, with its figure if there is one"),
         ),
-        (7,),
     ),
     SectionKind(
         "errorHandling", "Error handling and alerts", "EH", "table",
@@ -163,18 +152,17 @@ SECTIONS: tuple[SectionKind, ...] = (
             Column("reaction", "Reaction", "what the automation does"),
             Column("alert", "Alert", "who is told, and how; empty if not said"),
         ),
-        (6,),
     ),
     SectionKind(
         "assumptions", "Assumptions", "AS", "list", "What is taken for granted without having been said.", (TEXT,)
     ),
     SectionKind(
         "constraints", "Constraints", "CO", "list",
-        "What limits the solution: budget, deadline, law, systems that must stay.", (TEXT,), (8,),
+        "What limits the solution: budget, deadline, law, systems that must stay.", (TEXT,),
     ),
     SectionKind(
         "dependencies", "Dependencies", "DE", "list",
-        "What others must deliver or decide first: access, data, people's time.", (TEXT,), (4,),
+        "What others must deliver or decide first: access, data, people's time.", (TEXT,),
     ),
     SectionKind(
         "openQuestions", "Open questions", "OQ", "table",
@@ -193,7 +181,6 @@ SECTIONS: tuple[SectionKind, ...] = (
             Column("steps", "Steps", "what is done"),
             Column("expected", "Expected", "what must be seen"),
         ),
-        (8,),
     ),
     SectionKind(
         "risks", "Risks", "RI", "table",
@@ -217,7 +204,6 @@ SECTIONS: tuple[SectionKind, ...] = (
             Column("detail", "Detail", "what exactly: fields, conditions, wording"),
             Column("otherwise", "Otherwise", "of a decision: what happens if the condition does not hold; else empty"),
         ),
-        (2, 3, 4),
     ),
     SectionKind(
         "glossary", "Glossary", "GL", "table",

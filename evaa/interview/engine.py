@@ -120,7 +120,7 @@ class TurnEngine(Ledger):
         return self._drain()
 
     def attend_to_documents(self) -> list[Effect]:
-        """Nobody is connected: only let be written what is outstanding."""
+        """Nobody is connected: let be written what is outstanding, and consider what was said of it."""
         self._go_on_with_documents(tell=True)
         return self._drain()
 

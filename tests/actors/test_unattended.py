@@ -202,9 +202,9 @@ async def test_one_that_loses_its_save_is_tried_again_ever_later(evaa: Evaa, aut
     assert waits[-1] >= 4 * waits[0]
 
 
-@pytest.mark.parametrize("error", [StoreError("it is odd"), VersionConflict("it is odd")])
+@pytest.mark.parametrize("error", [StoreError("it is odd"), VersionConflict("it is odd"), ZeroDivisionError()])
 async def test_a_store_that_answers_oddly_does_not_end_the_looking(
-    evaa: Evaa, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, error: StoreError
+    evaa: Evaa, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     find, calls = evaa.store.unfinished, 0
 

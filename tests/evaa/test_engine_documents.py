@@ -251,7 +251,7 @@ def test_a_correction_of_nothing_in_particular_becomes_a_question(sections: tupl
     assert task.brief.job == Job("section", "openQuestions")
 
 
-def test_a_job_that_nobody_gave_out_changes_nothing() -> None:
+def test_a_job_that_was_done_already_changes_nothing() -> None:
     subject = finished_engine()
     question = question_of(subject.handle(said("50, not 40")))
     subject.handle(meant(question, "correct", "problem"))
