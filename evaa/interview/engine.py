@@ -22,16 +22,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from evaa.documents import drafting
-from evaa.documents.desk import IN_SILENCE, Desk, answer_to, as_it_counts
+from evaa.documents.desk import IN_SILENCE, answer_to, as_it_counts
 from evaa.interview import reducer, views
 from evaa.interview.exchange import exchange
 from evaa.interview.imposed import with_imposed
-from evaa.interview.ledger import Ledger
+from evaa.interview.paperwork import Paperwork
 from evaa.interview.turn import LiveTurn, completed
 from protocols.frontend import (
     Delta,
-    ExportFormat,
     Transcript,
     TurnCancelled,
     WarningFrame,
@@ -46,7 +44,6 @@ from protocols.messages import (
     InterruptAsked,
     Message,
     PartlyHeard,
-    Render,
     ReplayAsked,
     ReplyPiece,
     ReplyReceived,
@@ -73,7 +70,7 @@ NOT_ACKNOWLEDGED = "The store cannot be reached: what you say now is answered bu
 NO_MORE_KEPT = "The store has been away for so long that nothing more can be kept; say it again when it is back"
 
 
-class TurnEngine(Ledger):
+class TurnEngine(Paperwork):
     """One session's interview in motion.
 
     `reply_acknowledges` is true for a dialect without `turnStarted`: there a reply waits until the user's words are
@@ -90,10 +87,8 @@ class TurnEngine(Ledger):
     ) -> None:
         super().__init__(record, revision=revision, wall_ms=wall_ms)
         self._reply_acknowledges = reply_acknowledges
-        self._turn: LiveTurn | None = None
         self._waiting: deque[Said] = deque()
         self._is_resumed = True
-        self._desk = Desk(wall_ms=wall_ms)
 
     def __repr__(self) -> str:
         turn = f"turn {self._turn.number} {self._turn.phase}" if self._turn else "no turn"
@@ -200,8 +195,7 @@ class TurnEngine(Ledger):
             case StagesStored(stages):
                 self._on_stages(stages)
             case Wrote():
-                is_turn_live = self._turn is not None
-                self._accept(self._desk.on_wrote(self.record, message, is_turn_live=is_turn_live))
+                self._on_wrote(message)
             case Reviewed():
                 self._on_reviewed(message)
             case ExportAsked(form):
@@ -242,8 +236,7 @@ class TurnEngine(Ledger):
         """The words become part of the interview, to be saved."""
         self._change(interview=self._with(said))
         turn = self.record.interview.turns[-1]
-        if self.record.documents is not None and self._has_unseen_version:
-            self._change(documents=drafting.unseen(self.record.documents, turn.turn))
+        self._note_spoken(turn.turn)
         self._acknowledge_when_durable(turn)
         return turn
 
@@ -387,10 +380,7 @@ class TurnEngine(Ledger):
         while self._waiting:
             self._start_turn(self._waiting.popleft())
 
-    # --- the documents ------------------------------------------------------------------------------------------
-
-    def _go_on_with_documents(self, *, tell: bool) -> None:
-        self._accept(self._desk.go_on(self.record, tell=tell, is_turn_live=self._turn is not None))
+    # --- the user speaks of the documents -----------------------------------------------------------------------
 
     def _on_reviewed(self, reviewed: Reviewed) -> None:
         """What the user meant takes effect when they have the answer."""
@@ -403,12 +393,6 @@ class TurnEngine(Ledger):
                 _answer(answer_to(review)) if review is None else _answer(answer_to(review), review.model, review.usage)
             )
             self._answer_in_whole(turn, answer, at=reviewed.at)
-
-    def _on_export(self, form: ExportFormat) -> None:
-        if (brd := self._handed_over) is None:
-            self._refuse("not_complete", "There is no BRD yet, or none that is safely stored; try again in a moment")
-        else:
-            self._do(Render(self.record, brd, form))
 
     # --- the store ----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,96 @@
+"""The documents of a session as its turns go on: what the desk comes to, and what the client has been given of it."""
+
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from evaa.documents import drafting
+from evaa.documents.desk import Desk, Outcome
+from evaa.interview.ledger import Ledger
+from evaa.interview.turn import LiveTurn
+from protocols.documents import Brd
+from protocols.frontend import Completed, ExportFormat
+from protocols.messages import Render, Saved, Send, Settled, Wrote
+from protocols.records import SessionRecord
+
+
+class _News(msgspec.Struct, frozen=True):
+    """What waits until revision `needed` is durable; with `brd`, this version is handed over by it."""
+
+    effect: Send | Settled
+    needed: int = 0
+    brd: Brd | None = None
+
+
+class Paperwork(Ledger):
+    """A ledger with a desk. Documents are handed over, and files made of them, once they are durable."""
+
+    def __init__(self, record: SessionRecord, *, revision: int, wall_ms: Callable[[], int]) -> None:
+        super().__init__(record, revision=revision, wall_ms=wall_ms)
+        self._turn: LiveTurn | None = None
+        self._desk = Desk(wall_ms=wall_ms)
+        self._durable_revision = revision
+        self._news: deque[_News] = deque()
+        # Of a state that an earlier agent left it is not known what is durable.
+        self._handed_over = record.documents.brd if record.documents is not None and revision == 0 else None
+
+    # --- the desk -----------------------------------------------------------------------------------------------
+
+    def _go_on_with_documents(self, *, tell: bool) -> None:
+        self._accept(self._desk.go_on(self.record, tell=tell, is_turn_live=self._turn is not None))
+
+    def _on_wrote(self, wrote: Wrote) -> None:
+        self._accept(self._desk.on_wrote(self.record, wrote, is_turn_live=self._turn is not None))
+
+    def _accept(self, outcome: Outcome) -> None:
+        """What the desk has come to becomes the session's."""
+        if outcome.documents is not None and outcome.documents != self.record.documents:
+            self._change(documents=outcome.documents)
+            self._save()
+        for effect in outcome.effects:
+            if isinstance(effect, Send | Settled):
+                self._news.append(self._as_news(effect))
+            else:
+                self._do(effect)
+        self._tell_news()
+
+    def _as_news(self, effect: Send | Settled) -> _News:
+        """Documents that are whole have to be durable first; what is told after them waits for them."""
+        if isinstance(effect, Settled):
+            return _News(effect, self.revision)
+        if isinstance(effect.frame, Completed) and self.record.documents is not None:
+            return _News(effect, self.revision, self.record.documents.brd)
+        return _News(effect)
+
+    # --- what the client has been given -------------------------------------------------------------------------
+
+    def _note_spoken(self, turn: int) -> None:
+        """The user spoke in `turn`: if not of the newest version yet, that is noted."""
+        documents, given = self.record.documents, self._handed_over
+        if documents is None or documents.brd is None:
+            return
+        if given is None or given.version != documents.brd.version:
+            self._change(documents=drafting.unseen(documents, turn))
+
+    def _note_saved(self, saved: Saved) -> None:
+        super()._note_saved(saved)
+        self._durable_revision = saved.revision
+        self._tell_news()
+
+    def _note_store_trouble(self, warning: str) -> None:
+        super()._note_store_trouble(warning)
+        self._tell_news()
+
+    def _tell_news(self) -> None:
+        is_troubled = self._acknowledgements.store_troubled
+        while self._news and (is_troubled or self._news[0].needed <= self._durable_revision):
+            news = self._news.popleft()
+            self._handed_over = news.brd or self._handed_over
+            self._do(news.effect)
+
+    def _on_export(self, form: ExportFormat) -> None:
+        if (brd := self._handed_over) is None:
+            self._refuse("not_complete", "There is no BRD yet, or none that is safely stored; try again in a moment")
+        else:
+            self._do(Render(self.record, brd, form))
