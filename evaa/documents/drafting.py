@@ -30,7 +30,8 @@ _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 
 NOT_READ = "What was said here was too long to be read in whole; what stands in its middle is not considered."
 
-NOT_CHANGED = "The change could not be made; this is how it stood before."
+NOT_CHANGED = "The change could not be made; this is how it stood before. What was asked for:"
+MAX_ASKED_CHARS = 300
 
 MIN_TITLE_CHARS = 20
 MAX_TITLE_CHARS = 80
@@ -261,7 +262,9 @@ def _section(record: SessionRecord, key: str, result: Written | str) -> Section:
     if isinstance(result, str):
         if not previous:
             return Section(key, missing=result)
-        return Section(key, previous, NOT_CHANGED, unmade=_correction(documents, before))
+        unmade = _correction(documents, before)
+        asked = unmade if len(unmade) <= MAX_ASKED_CHARS else f"{unmade[:MAX_ASKED_CHARS]}…"
+        return Section(key, previous, f"{NOT_CHANGED} {asked}", unmade=unmade)
     kind = BY_KEY[key]
     checked = _checked(record, result, "entries", kind.columns)
     used = [entry.entry_id for brd in versions for entry in brd.section(key).entries]

@@ -46,7 +46,7 @@ def brd_schema() -> Json:
             ),
             "missing": {
                 "type": "object",
-                "description": "Why a section could not be written, by its key; one that was has no place here.",
+                "description": "Why a section, or a change of it, could not be written, by its key; one that was has no place here.",
                 "properties": {kind.key: _TEXT for kind in SECTIONS},
                 "additionalProperties": False,
             },

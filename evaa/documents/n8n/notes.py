@@ -71,7 +71,7 @@ def section_notes(brd: Brd, key: str, color: int) -> Iterator[Note]:
     kind, section = BY_KEY[key], brd.section(key)
     lines = [_line(entry, key) for entry in section.entries]
     if section.missing:
-        lines.append(f"- This section could not be written: {markdown(section.missing, FIELD_CHARS)}")
+        lines.append(f"- Missing: {markdown(section.missing, FIELD_CHARS)}")
     if not lines and key == "openQuestions":
         lines.append("None is noted.")
     for number, part in enumerate(_parts(lines), 1):

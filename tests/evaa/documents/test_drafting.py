@@ -5,7 +5,7 @@ import pytest
 
 from evaa.documents import drafting
 from evaa.documents.catalogue import BY_KEY, SECTIONS, TEXT
-from evaa.documents.drafting import NOT_READ, UNTITLED
+from evaa.documents.drafting import NOT_CHANGED, NOT_READ, UNTITLED
 from protocols.documents import Brd, Documents, Entry, Section, StageSummary, Summary
 from protocols.records import SessionRecord
 from protocols.writing import DraftEntry, Job, Review, ReviewBrief, Written
@@ -242,3 +242,13 @@ def test_a_correction_adds_to_a_session_what_it_changed_and_no_more() -> None:
 def test_a_corrected_version_names_who_wrote_what_stayed() -> None:
     documents = correction(correction(first_version(), 1, "problem"), 2, "risks")
     assert brd_of(documents).written_by == ("model 1", "model 2")
+
+
+def test_of_a_long_correction_that_failed_the_beginning_is_shown_and_all_is_kept() -> None:
+    documents = first_version(problem=section(session(summarised()), "problem", claim(SAID, 1)))
+    words = "x" * 20_000
+    documents = msgspec.structs.replace(documents, correction=words, is_in_work=True)
+    piece = drafting.piece(session(documents), Job("section", "problem"), WHY)
+    assert isinstance(piece, Section)
+    assert piece.missing == f"{NOT_CHANGED} {'x' * 300}…"
+    assert piece.unmade == words
