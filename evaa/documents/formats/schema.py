@@ -46,7 +46,7 @@ def brd_schema() -> Json:
             ),
             "missing": {
                 "type": "object",
-                "description": "Why a section, or a change of it, could not be written, by its key; one that was has no place here.",
+                "description": "What could not be had: why a section, or a change of it, is missing, by the section's key.",
                 "properties": {kind.key: _TEXT for kind in SECTIONS},
                 "additionalProperties": False,
             },
