@@ -46,7 +46,7 @@ def brd_schema() -> Json:
             ),
             "missing": {
                 "type": "object",
-                "description": "What could not be had: why a section, or a change of it, is missing, by the section's key.",
+                "description": "Why a section, or a change of it, is missing, by the section's key.",
                 "properties": {kind.key: _TEXT for kind in SECTIONS},
                 "additionalProperties": False,
             },
