@@ -38,6 +38,7 @@ MEANINGS: dict[EntryStatus, str] = {
 }
 _NOTHING_SAID = "Nothing was said about this."
 _NOTHING_OPEN = "No question is open."
+_OLDER = "This is what the interview came to, up to turn {turn}. What was corrected later stands in the sections below."
 _CUT_OFF = "…"
 _MAX_HEADLINE_CHARS = 240
 _LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
@@ -54,7 +55,7 @@ def compose(brd: Brd, summary: Summary, turns: Sequence[TurnRecord] = ()) -> Doc
         language=brd.language if _LANGUAGE_TAG.fullmatch(brd.language) else "und",
         created_at_ms=brd.created_at_ms,
         front=_front(brd, summary),
-        parts=(_summary(summary), *_sections(brd), *appendix),
+        parts=(_summary(brd, summary), *_sections(brd), *appendix),
         quoted=frozenset(quote.turn for quote in quotes),
     )
 
@@ -133,11 +134,13 @@ def _statements(brd: Brd) -> list[Entry]:
 # --- summary ------------------------------------------------------------------------------------------------------
 
 
-def _summary(summary: Summary) -> Part:
+def _summary(brd: Brd, summary: Summary) -> Part:
     has_project = bool(shown(summary.project.fields.get(TEXT.key, "")))
     project = _texts("prose", [summary.project]) if has_project else Note("There is no summary of the project.", True)
     stages = tuple(_stage(stage, number) for number, stage in enumerate(summary.stages, 1))
-    return Part(SUMMARY_TITLE, (project,), stages, anchor="summary")
+    is_older = brd.up_to_turn > summary.up_to_turn
+    notes = (Note(_OLDER.format(turn=summary.up_to_turn)),) if is_older else ()
+    return Part(SUMMARY_TITLE, (*notes, project), stages, anchor="summary")
 
 
 def _stage(stage: StageSummary, number: int) -> Part:

@@ -240,6 +240,16 @@ def test_a_summary_without_anything_says_so() -> None:
     assert part.parts[0].blocks == (Note("Nothing was said about this."),)
 
 
+@pytest.mark.parametrize(("up_to_turn", "notes"), [(0, 0), (25, 1)])
+def test_a_summary_that_is_older_than_the_document_says_so(up_to_turn: int, notes: int) -> None:
+    brd = msgspec.structs.replace(BRD, up_to_turn=up_to_turn)
+    summary = msgspec.structs.replace(SUMMARY, up_to_turn=min(up_to_turn, 24))
+    part = next(part for part in compose(brd, summary).parts if part.anchor == "summary")
+    told = [block.text for block in part.blocks if isinstance(block, Note)]
+    assert len(told) == notes
+    assert all("up to turn 24." in text for text in told)
+
+
 def test_the_appendix_has_the_turns_that_are_cited_and_no_others() -> None:
     appendix = DOCUMENT.parts[-1]
     assert isinstance(appendix.blocks[0], Quotes)
