@@ -5,14 +5,20 @@ No model: the scripted interviewer and writer answer at once, so all of it is EV
 
 import asyncio
 import json
+import multiprocessing
 import os
 import time
+from multiprocessing.synchronize import Event
+from typing import TYPE_CHECKING
 
 import aiohttp
 
 from benchmarks.drafting import WORDS, interview, next_frame
 from benchmarks.processes import contestant, percentile
 from protocols.dialects import TYPED_JSON
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
 
 HEADING = """
 From another session's utterance to the first delta of its reply, while so many sessions have their documents written,
@@ -30,31 +36,61 @@ def print_table(*, quick: bool) -> None:
     base: list[float] = []
     for busy in (0, 4) if quick else (0, 1, 4, 16):
         with contestant("evaa", "http://127.0.0.1:9", env={"EVAA_LLM": "scripted"}) as (_, url):
-            delays, versions_a_second = asyncio.run(run(url, busy, turns))
+            delays, versions_a_second = run(url, busy, turns)
         base = base or delays
         ratios = " | ".join(f"{percentile(delays, share) / percentile(base, share):.1f}" for share in (0.5, 0.99))
         times = " / ".join(f"{percentile(delays, share):.1f}" for share in (0.5, 0.95, 0.99))
         print(f"| {busy} | {times} | {ratios} | {versions_a_second:.1f} |", flush=True)
 
 
-async def run(url: str, busy: int, turns: int) -> tuple[list[float], float]:
-    """The neighbour's delays in milliseconds, and how many versions were written meanwhile."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-        versions: list[float] = []
-        ready = [asyncio.Event() for _ in range(busy)]
-        others = [asyncio.create_task(keep_busy(http, url, event, versions)) for event in ready]
-        for event in ready:
+def run(url: str, busy: int, turns: int) -> tuple[list[float], float]:
+    """The neighbour's delays in milliseconds, and how many versions a second were written meanwhile.
+
+    The busy clients have a process of their own: what they do with large frames would be measured as a delay, too.
+    """
+    others = Others(url, busy)
+    others.ready.wait()
+    versions, begun = others.versions.value, time.monotonic()
+    delays = asyncio.run(neighbours(url, turns))
+    versions_a_second = (others.versions.value - versions) / (time.monotonic() - begun)
+    others.process.kill()
+    others.process.join()
+    return delays, versions_a_second
+
+
+class Others:
+    """The clients that are busy with their documents, in another process. `ready` is set when all are."""
+
+    def __init__(self, url: str, busy: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.ready = context.Event()
+        self.versions = context.Value("i", 0)
+        self.process = context.Process(target=keep_all_busy, args=(url, busy, self.ready, self.versions), daemon=True)
+        self.process.start()
+
+
+def keep_all_busy(url: str, busy: int, ready: Event, versions: "Synchronized[int]") -> None:
+    """So many clients, until the process is killed."""
+    asyncio.run(_keep_all_busy(url, busy, ready, versions))
+
+
+async def _keep_all_busy(url: str, busy: int, ready: Event, versions: "Synchronized[int]") -> None:
+    each = [asyncio.Event() for _ in range(busy)]
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http, asyncio.TaskGroup() as group:
+        for event in each:
+            group.create_task(keep_busy(http, url, event, versions))
+        for event in each:
             await event.wait()
-        versions.clear()
-        begun = time.monotonic()
-        delays: list[float] = []
+        ready.set()
+
+
+async def neighbours(url: str, turns: int) -> list[float]:
+    """One interview after the other; the delays of so many turns in milliseconds."""
+    delays: list[float] = []
+    async with aiohttp.ClientSession() as http:
         while len(delays) < turns:
             delays += await neighbour(http, url)
-        took_s = time.monotonic() - begun
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        return delays[:turns], len(versions) / took_s
+    return delays[:turns]
 
 
 async def neighbour(http: aiohttp.ClientSession, url: str) -> list[float]:
@@ -72,7 +108,7 @@ async def neighbour(http: aiohttp.ClientSession, url: str) -> list[float]:
     return delays
 
 
-async def keep_busy(http: aiohttp.ClientSession, url: str, ready: asyncio.Event, versions: list[float]) -> None:
+async def keep_busy(http: aiohttp.ClientSession, url: str, ready: asyncio.Event, versions: "Synchronized[int]") -> None:
     """An interview to its end, then one version after the other."""
     target = f"{url}?sessionId={os.urandom(12).hex()}"
     async with http.ws_connect(target, protocols=(TYPED_JSON,), max_msg_size=0) as websocket:
@@ -87,5 +123,5 @@ async def keep_busy(http: aiohttp.ClientSession, url: str, ready: asyncio.Event,
             words = f"Everything about invoices is wrong: add that it is {new} invoices a day, not {old}."
             await websocket.send_str(json.dumps({"type": "text", "text": words}))
             await next_frame(websocket, "completed")
-            versions.append(time.monotonic())
+            versions.value += 1
             old, new = new, new + 1
