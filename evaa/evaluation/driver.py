@@ -216,6 +216,7 @@ class Driver:
         message = await self._hands.review(brief)
         if isinstance(message, Reviewed) and message.review is not None:
             self._understood = message.review.intent
+            self._writing.append(message.review.usage)
         self._tell(message)
 
     def _fail(self, why: str) -> None:

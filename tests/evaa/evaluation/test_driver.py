@@ -13,7 +13,7 @@ from evaa.llm.plugins import Llm, LlmChoice, open_llm
 from evaa.llm.scripted import ScriptedInterviewer
 from evaa.llm.scripted_writer import ScriptedWriter
 from evaa.simulators.groq import GroqSimulator
-from protocols.ports import Answer, AnswerSink, Interviewer, InterviewerFailed, TurnBrief
+from protocols.ports import Answer, AnswerSink, Interviewer, InterviewerFailed, TurnBrief, Usage
 from protocols.writing import DocumentWriter, Job, Review
 from tests.actors.writers import FakeWriter, fails
 from tests.computing import at_once
@@ -81,13 +81,13 @@ async def test_the_interview_is_led_to_its_document(autojump_clock: trio.testing
 
 async def test_the_user_reacts_to_the_document(autojump_clock: trio.testing.MockClock) -> None:
     writer = FakeWriter()
-    writer.reviews = [Review("correct", "I will.", "fake", ("scopeIn",), "add 45")]
+    writer.reviews = [Review("correct", "I will.", "fake", ("scopeIn",), "add 45", Usage(90, 9, 7))]
     course = await lead(
         scenario(VOLUME, reaction=Reaction(says="Add 45.", means="correct", check=("45",))), Asking(), writer
     )
 
     assert [brief.words for brief in writer.asked] == ["Add 45."]
-    assert course.understood == "correct"
+    assert (course.understood, course.writing) == ("correct", Usage(90, 9, 7))
     assert course.record.documents is not None
     assert [brd.version for brd in course.record.documents.versions] == [1, 2]
     assert course.record.interview.turns[-1].reply == "I will."
