@@ -22,7 +22,7 @@ from evaa.computing import in_a_thread
 from evaa.interview.engine import TurnEngine
 from evaa.interview.exchange import exchange
 from evaa.interview.stages import default_stages
-from protocols.frontend import CloseCode, ErrorFrame, FrameRefused, GoingAway
+from protocols.frontend import CloseCode, ErrorFrame, FrameRefused, GoingAway, Text
 from protocols.messages import Effect, Message, Send, StagesStored
 from protocols.ports import Interviewer, SessionExists, SessionStore, SpeechToText, StoreError, StoreUnavailable
 from protocols.records import Interview, Lease, SessionRecord, Stage
@@ -298,7 +298,8 @@ class Session:
         if self._has_greeted:
             return engine.resume_after_crash(now=now)
         self._has_greeted = True
-        effects = engine.greet(resumed=self._is_resumed, replay=self._replay, now=now)
+        said = sum(isinstance(frame, Text) for frame in self._first)
+        effects = engine.greet(resumed=self._is_resumed, replay=self._replay, now=now, said_already=said)
         if self._declared is not None:
             try:
                 self._audio.declare(self._declared, self._language)

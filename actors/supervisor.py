@@ -13,13 +13,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
 import trio
 
 from protocols.frontend import CloseCode
+
+T = TypeVar("T")
 
 _log = structlog.get_logger()
 
@@ -220,10 +222,16 @@ class Supervisor:
 
 async def contain(task: Callable[[], Awaitable[None]], **context: object) -> None:
     """Run `task`; an error in it is logged and ends there, so that one connection never harms another."""
+    await attempt(task, None, event="connection.failed", **context)
+
+
+async def attempt(task: Callable[[], Awaitable[T]], otherwise: T, *, event: str, **context: object) -> T:
+    """Return what `task` does; an error in it is logged as `event` and ends there, and `otherwise` is returned."""
     try:
-        await task()
+        return await task()
     except Exception as error:  # noqa: BLE001
-        _log.error("connection.failed", **context, **describe(error))
+        _log.error(event, **context, **describe(error))
+        return otherwise
 
 
 def describe(error: BaseException) -> dict[str, object]:

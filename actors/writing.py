@@ -1,23 +1,24 @@
 """The agent's hands at the documents: asks the writer, a few pieces at a time, and waits out what will pass."""
 
-import math
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import msgspec
 import structlog
 import trio
 
+from actors.supervisor import attempt
 from evaa.computing import in_a_thread
 from evaa.documents import drafting
 from evaa.documents.desk import IN_SILENCE
 from evaa.documents.export import NotExported, render
+from protocols.documents import Piece
 from protocols.frontend import ErrorFrame, Exported, ServerFrame
 from protocols.messages import Message, Render, Reviewed, Write, Wrote
-from protocols.writing import Compute, DocumentWriter, Review, ReviewBrief, WriterFailed
+from protocols.writing import Compute, DocumentWriter, Review, ReviewBrief, WriterFailed, Written
 
 T = TypeVar("T")
 
@@ -29,13 +30,14 @@ NO_FILE = "The file cannot be made of this document; another format can be"
 class WritingLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How many pieces of a session are written at once, and how long what may pass is waited for, in seconds.
 
-    A wait is between a half and the whole of the back-off, or as long as the provider says. The attempts are some nine
-    to eighteen minutes' worth: an outage should not make an empty document. Who may postpone the work does so rather
-    than wait for longer than `longest_wait_s`. `review_s` is how long it may take to find out what the user meant.
+    A wait is between a half and the whole of the back-off, or as long as the provider says. After `patience_s` a piece
+    is given up: an outage should not make an empty document, but who watches should get what there is. Who may postpone
+    the work does so rather than wait for longer than `longest_wait_s`. `review_s` is how long it may take to find out
+    what the user meant.
     """
 
     at_once: int = 4
-    attempts: int = 40
+    patience_s: float = 1_200.0
     first_back_off_s: float = 1.0
     max_back_off_s: float = 30.0
     longest_wait_s: float = 60.0
@@ -63,60 +65,88 @@ class Writing:
         self._compute = compute
         self._postpone = postpone
         self._at_work = 0
-        self._wait_s = 0.0
-        self._log = structlog.get_logger(actor="agent", session_id=session_id)
+        self._postponed_s = 0.0
+        self._context = {"actor": "agent", "session_id": session_id}
+        self._log = structlog.get_logger(**self._context)
 
     async def write(self, task: Write) -> Message:
-        """Have a piece written, and check it; cancellation stops the request. Returns a message for the engine."""
-        job = task.brief.job
+        """Have a piece written, and check it; cancellation stops the request. Returns a message for the engine.
+
+        What cannot be had, for a bug of the writer's, say, is a piece that says so.
+        """
+        brief, job = task.brief, task.brief.job
+        ask, patience_s = partial(self._writer.write, brief), self._limits.patience_s
         with self._working():
             async with self._places:
-                result = await self._patiently(partial(self._writer.write, task.brief), task=job.task, key=job.key)
+                result = await self._patiently(ask, patience_s, task=job.task, key=job.key)
             if not isinstance(result, WriterFailed):
-                piece = await self._compute(partial(drafting.piece, task.record, job, result))
-                return Wrote(job, piece, result.model, result.usage)
-        await self._stay_if_postponed(result)
-        return Wrote(job, await self._compute(partial(drafting.piece, task.record, job, NOT_HAD)))
+                return Wrote(job, await self._checked(task, result), result.model, result.usage)
+            if not self._is_postponed(result):
+                return Wrote(job, await self._checked(task, NOT_HAD))
+        return await _cancellation()
 
     async def review(self, brief: ReviewBrief) -> Message:
         """Find out what the user meant; who waits for it is not kept waiting by retries. Returns a `Reviewed`."""
-        patiently = self._patiently if brief.turn == IN_SILENCE else self._once
+        is_waited_for = brief.turn != IN_SILENCE
+        ask, patience_s = partial(self._review_in_time, brief), 0.0 if is_waited_for else self._limits.patience_s
         with self._working():
-            result = await patiently(partial(self._review_in_time, brief), task="review", key="")
+            result = await self._patiently(ask, patience_s, task="review", key="")
             if not isinstance(result, WriterFailed):
                 return Reviewed(brief, result, trio.current_time())
-        await self._stay_if_postponed(result)
-        return Reviewed(brief, None, trio.current_time(), may_pass=result.passing)
+            if is_waited_for or not self._is_postponed(result):
+                return Reviewed(brief, None, trio.current_time(), may_pass=result.passing)
+        return await _cancellation()
 
     async def _review_in_time(self, brief: ReviewBrief) -> Review:
         with trio.move_on_after(self._limits.review_s):
             return await self._writer.review(brief)
         raise WriterFailed(f"there was no answer within {self._limits.review_s:g} s", passing=True)
 
-    async def _once(self, ask: Callable[[], Awaitable[T]], *, task: str, key: str) -> T | WriterFailed:
-        try:
-            return await ask()
-        except WriterFailed as failure:
-            self._note(failure, None, task=task, key=key)
-            return failure
+    async def _checked(self, task: Write, result: Written | str) -> Piece:
+        """What the answer comes to. One that the check cannot cope with is as good as none."""
+        check = partial(drafting.piece, task.record, task.brief.job)
+        piece = await self._attempt(partial(self._compute, partial(check, result)), None)
+        return await self._compute(partial(check, NOT_HAD)) if piece is None else piece
 
-    async def _patiently(self, ask: Callable[[], Awaitable[T]], *, task: str, key: str) -> T | WriterFailed:
-        limits, back_off_s = self._limits, self._limits.first_back_off_s
-        longest_wait_s = math.inf if self._postpone is None else limits.longest_wait_s
-        for attempts_left in reversed(range(limits.attempts)):
-            try:
-                return await ask()
-            except WriterFailed as error:
-                failure = error
-            wait_s = max(failure.retry_after_s or 0.0, back_off_s * random.uniform(0.5, 1.0))
-            goes_on = failure.passing and attempts_left > 0 and wait_s <= longest_wait_s
-            self._note(failure, wait_s if goes_on else None, task=task, key=key)
-            if not goes_on:
-                self._wait_s = max(self._wait_s, wait_s if failure.passing else 0.0)
+    # --- patience -----------------------------------------------------------------------------------------------
+
+    async def _patiently(
+        self, ask: Callable[[], Awaitable[T]], patience_s: float, *, task: str, key: str
+    ) -> T | WriterFailed:
+        until, back_off_s = trio.current_time() + patience_s, self._limits.first_back_off_s
+        while isinstance(answer := await self._once(ask), WriterFailed):
+            wait_s = self._wait_s(answer, back_off_s, until)
+            name, reason = self._writer.name, str(answer)
+            self._log.warning("documents.failed", task=task, key=key, model=name, reason=reason, retry_in_s=wait_s)
+            if wait_s is None:
                 break
             await trio.sleep(wait_s)
-            back_off_s = min(back_off_s * 2, limits.max_back_off_s)
-        return failure
+            back_off_s = min(back_off_s * 2, self._limits.max_back_off_s)
+        return answer
+
+    async def _once(self, ask: Callable[[], Awaitable[T]]) -> T | WriterFailed:
+        async def ask_once() -> T | WriterFailed:
+            try:
+                return await ask()
+            except WriterFailed as failure:
+                return failure
+
+        return await self._attempt(ask_once, WriterFailed("it has a bug", passing=False))
+
+    def _wait_s(self, failure: WriterFailed, back_off_s: float, until: float) -> float | None:
+        """How long to wait before the next attempt; None: there is none."""
+        left_s = until - trio.current_time()
+        wait_s = max(failure.retry_after_s or 0.0, back_off_s * random.uniform(0.5, 1.0))
+        is_too_long = self._postpone is not None and wait_s > self._limits.longest_wait_s
+        if failure.passing and left_s > 0 and not is_too_long:
+            return min(wait_s, left_s)
+        if self._is_postponed(failure):
+            self._postponed_s = max(self._postponed_s, wait_s)
+        return None
+
+    def _is_postponed(self, failure: WriterFailed) -> bool:
+        """Whether what has failed for good here is left for later."""
+        return failure.passing and self._postpone is not None
 
     @contextmanager
     def _working(self) -> Iterator[None]:
@@ -125,16 +155,13 @@ class Writing:
             yield
         finally:
             self._at_work -= 1
-            if self._postpone is not None and self._wait_s and not self._at_work:
-                self._postpone(self._wait_s)
+            if self._postpone is not None and self._postponed_s and not self._at_work:
+                self._postpone(self._postponed_s)
 
-    async def _stay_if_postponed(self, failure: WriterFailed) -> None:
-        if failure.passing and self._postpone is not None:
-            await trio.sleep_forever()
+    async def _attempt(self, task: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        return await attempt(task, otherwise, event="documents.crashed", **self._context)
 
-    def _note(self, failure: WriterFailed, wait_s: float | None, *, task: str, key: str) -> None:
-        name, reason = self._writer.name, str(failure)
-        self._log.warning("documents.failed", task=task, key=key, model=name, reason=reason, retry_in_s=wait_s)
+    # --- files --------------------------------------------------------------------------------------------------
 
     async def export(self, task: Render) -> ServerFrame:
         """Make the file that was asked for; return it, or an error."""
@@ -149,3 +176,9 @@ class Writing:
             return ErrorFrame(code="internal", message=NO_FILE, retryable=False)
         data = file.data if task.form == "docx" else file.data.decode()
         return Exported(format=task.form, filename=file.filename, content_type=file.content_type, data=data)
+
+
+async def _cancellation() -> NoReturn:
+    """Wait for the end of the session, which has been asked for."""
+    await trio.sleep_forever()
+    raise AssertionError("it never ends")

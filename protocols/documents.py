@@ -75,9 +75,9 @@ Piece = StageSummary | Summary | Section
 class Brd(Record, frozen=True):
     """One version of the business requirements document.
 
-    `language` is a BCP 47 tag. `up_to_turn` is the last turn that it considers; `unseen_until_turn` the last in which
-    the user cannot have spoken of it, since they did not have it yet. `change` says what is new in this version, in
-    words. `written_by` names the models. A confirmed version names the turn in which the user confirmed it.
+    `language` is a BCP 47 tag. `up_to_turn` is the last turn that it considers; `given_after_turn` the last that was
+    said before the user was given it: None if they were not yet. `change` says what is new in this version, in words.
+    `written_by` names the models. A confirmed version names the turn in which the user confirmed it.
     """
 
     brd_id: str
@@ -93,7 +93,7 @@ class Brd(Record, frozen=True):
     written_by: tuple[str, ...] = ()
     confirmed_at_ms: int | None = None
     confirmed_in_turn: int | None = None
-    unseen_until_turn: int = 0
+    given_after_turn: int | None = None
 
     def section(self, key: str) -> Section:
         """The section of this key; an empty one if the document has none."""
@@ -108,8 +108,8 @@ class Documents(Record, frozen=True):
 
     `stages` (by stage id) and `sections` (by key) are what is paid for already: after a crash they are not written
     again. `up_to_turn` is the last turn that the work in hand considers; `correction` is what the user wants changed in
-    it, `change` the same in a few words, `written_by` the models that it has been written by so far. `is_in_work`: a
-    correction of the newest version is.
+    the sections `affected`, `change` the same in a few words, `written_by` the models that it has been written by so
+    far. `is_in_work`: a correction of the newest version is.
 
     What the user said of the documents has been considered up to `read_up_to_turn`; `answer` is what is to be said of
     it, should the user come back for a reply that is still owed.
@@ -121,6 +121,7 @@ class Documents(Record, frozen=True):
     stages: dict[str, StageSummary] = {}
     sections: dict[str, Section] = {}
     correction: str = ""
+    affected: tuple[str, ...] = ()
     change: str = ""
     written_by: tuple[str, ...] = ()
     read_up_to_turn: int = 0

@@ -23,7 +23,7 @@ from protocols.writing import Job, Review, ReviewBrief
 
 WRITING = "Thank you, I have noted that. I am still writing your requirements document and will look at it then."
 TAKEN_IN = "Thank you, I have taken that in."
-UNSEEN = "Thank you. The document is ready only now: please look at it, and tell me then whether it is right."
+LOOK_FIRST = "Thank you. Please look at the document as it is now, and tell me then whether it is right."
 UNREAD = "I could not take that in just now; please say it again in a moment."
 IN_SILENCE = 0
 """The turn of a review that nobody waits for."""
@@ -124,12 +124,13 @@ class Desk:
         return self.go_on(_replace(record, documents=after), tell=is_news)
 
     def _not_understood(self, record: SessionRecord, reviewed: Reviewed) -> Outcome:
-        """What nobody can understand is asked about again with what the user says next, or at last given up."""
-        if reviewed.may_pass or reviewed.brief.turn != IN_SILENCE or record.documents is None:
-            self._may_ask_in_silence &= reviewed.may_pass
-            return self.go_on(record, tell=False)
-        read = _replace(record.documents, read_up_to_turn=len(reviewed.brief.interview.turns), answer=UNREAD)
-        outcome = self.go_on(_replace(record, documents=read), tell=False)
+        """Who asked for it is told to say it again. What nobody will ever understand is not asked about again."""
+        if not reviewed.may_pass and record.documents is not None:
+            read = _replace(record.documents, read_up_to_turn=len(reviewed.brief.interview.turns), answer=UNREAD)
+            record = _replace(record, documents=read)
+        outcome = self.go_on(record, tell=False)
+        if reviewed.brief.turn != IN_SILENCE:
+            return outcome
         told = Send(WarningFrame(code="agent_unavailable", message=UNREAD, retryable=True))
         return Outcome(outcome.documents, (told, *outcome.effects))
 
@@ -149,14 +150,14 @@ def unread(record: SessionRecord) -> tuple[TurnRecord, ...]:
 
 
 def as_it_counts(reviewed: Reviewed) -> Review | None:
-    """What the user meant. Who did not have the version yet, or broke off and waits for no answer, confirms nothing."""
+    """What the user meant. What was said before they had the version, or broken off, confirms nothing."""
     brief, review = reviewed.brief, reviewed.review
     if review is None or review.intent != "confirm":
         return review
-    if len(brief.interview.turns) <= brief.brd.unseen_until_turn:
-        return _replace(review, intent="other", reply=UNSEEN)
-    broke_off = brief.turn == IN_SILENCE and brief.interview.turns[-1].outcome == "interrupted"
-    return _replace(review, intent="other") if broke_off else review
+    given_after = brief.brd.given_after_turn
+    said = brief.interview.turns[brief.first_turn - 1 :]
+    counts = given_after is not None and all(it.turn > given_after and it.outcome != "interrupted" for it in said)
+    return review if counts else _replace(review, intent="other", reply=LOOK_FIRST)
 
 
 def answer_to(review: Review | None) -> str:

@@ -87,7 +87,7 @@ def brief(record: SessionRecord, job: Job) -> WritingBrief:
         interview=_replace(record.interview, turns=_considered(record)),
         summary=documents.summary,
         previous=previous,
-        correction=_correction(documents, previous),
+        correction=_correction(documents, job.key),
     )
 
 
@@ -137,7 +137,6 @@ def finished(record: SessionRecord, *, now_ms: int) -> Documents | None:
         sections=_with_questions(documents),
         change=documents.change,
         written_by=documents.written_by,
-        unseen_until_turn=len(record.interview.turns),
     )
     return Documents(
         summary=documents.summary,
@@ -156,13 +155,14 @@ def corrected(documents: Documents, review: Review, brief: ReviewBrief) -> Docum
 
     What was missing is tried again, too.
     """
-    affected = {key for key in review.sections if key in BY_KEY} or {"openQuestions"}
+    affected = tuple(key for key in dict.fromkeys(review.sections) if key in BY_KEY) or ("openQuestions",)
     kept = {it.key: it for it in brief.brd.sections if it.key not in affected and not it.missing}
     return _replace(
         documents,
         up_to_turn=len(brief.interview.turns),
         sections=kept,
         correction=brief.words,
+        affected=affected,
         is_in_work=True,
         change=review.change or "corrected",
         written_by=brief.brd.written_by,
@@ -189,10 +189,12 @@ def confirmed(documents: Documents, *, turn: int, now_ms: int) -> Documents:
     return _replace(documents, versions=_with_version(older, brd))
 
 
-def unseen(documents: Documents, turn: int) -> Documents:
-    """Return the documents when the user spoke in `turn` without having the newest version yet."""
+def given(documents: Documents, *, after_turn: int) -> Documents:
+    """Return the documents when the user is given the newest version, after this turn."""
     newest = documents.versions[-1]
-    return _replace(documents, versions=(*documents.versions[:-1], _replace(newest, unseen_until_turn=turn)))
+    if newest.given_after_turn is not None:
+        return documents
+    return _replace(documents, versions=(*documents.versions[:-1], _replace(newest, given_after_turn=after_turn)))
 
 
 def _with_version(documents: Documents, brd: Brd) -> tuple[Brd, ...]:
@@ -214,10 +216,10 @@ def _considered(record: SessionRecord) -> tuple[TurnRecord, ...]:
     return record.interview.turns[: record.documents.up_to_turn] if record.documents else record.interview.turns
 
 
-def _correction(documents: Documents, previous: Section | None) -> str:
+def _correction(documents: Documents, key: str) -> str:
     """What the user wants changed in a section: that which could not be changed before, too."""
-    words = (previous.unmade if previous is not None else "", documents.correction)
-    return "\n".join(filter(None, words))
+    unmade = documents.brd.section(key).unmade if documents.brd is not None else ""
+    return "\n".join(filter(None, (unmade, documents.correction if key in documents.affected else "")))
 
 
 def _stage_summary(record: SessionRecord, stage: Stage, result: Written | str) -> StageSummary:
@@ -257,19 +259,20 @@ def _summary(record: SessionRecord, result: Written | str) -> Summary:
 def _section(record: SessionRecord, key: str, result: Written | str) -> Section:
     documents = record.documents or begin(record)
     versions = documents.versions
-    before = versions[-1].section(key) if versions else Section(key)
-    previous = before.entries
+    previous = versions[-1].section(key).entries if versions else ()
     if isinstance(result, str):
-        if not previous:
-            return Section(key, missing=result)
-        unmade = _correction(documents, before)
-        asked = unmade if len(unmade) <= MAX_ASKED_CHARS else f"{unmade[:MAX_ASKED_CHARS]}…"
-        return Section(key, previous, f"{NOT_CHANGED} {asked}", unmade=unmade)
+        unmade = _correction(documents, key)
+        return Section(key, previous, _not_changed(unmade) if previous else result, unmade=unmade)
     kind = BY_KEY[key]
     checked = _checked(record, result, "entries", kind.columns)
     used = [entry.entry_id for brd in versions for entry in brd.section(key).entries]
     ids = identity.assign(kind.prefix, checked.sound, previous, used)
     return Section(key, entries_of(checked.sound, ids), doubtful=_numbered(f"{kind.prefix}-D", checked.doubtful))
+
+
+def _not_changed(unmade: str) -> str:
+    asked = unmade if len(unmade) <= MAX_ASKED_CHARS else f"{unmade[:MAX_ASKED_CHARS]}…"
+    return f"{NOT_CHANGED} {asked}"
 
 
 def _checked(record: SessionRecord, result: Written, name: str, columns: Sequence[Column] = (TEXT,)) -> Checked:

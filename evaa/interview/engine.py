@@ -17,7 +17,6 @@ already being asked) and when a reply ended: delivered, or cut short with what t
 Everything that comes from a turn carries its number, and what does not belong to the live turn is ignored.
 """
 
-from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -87,7 +86,6 @@ class TurnEngine(Paperwork):
     ) -> None:
         super().__init__(record, revision=revision, wall_ms=wall_ms)
         self._reply_acknowledges = reply_acknowledges
-        self._waiting: deque[Said] = deque()
         self._is_resumed = True
 
     def __repr__(self) -> str:
@@ -95,14 +93,13 @@ class TurnEngine(Paperwork):
         interview = self.record.interview
         return f"<TurnEngine {self.record.status} stage {interview.stage_index + 1} {turn} revision {self.revision}>"
 
-    @property
-    def idle(self) -> bool:
-        """Whether no turn is live and nobody waits."""
-        return self._turn is None and not self._waiting
+    def greet(self, *, resumed: bool, replay: bool, now: float, said_already: int = 0) -> list[Effect]:
+        """The connection is bound: where the session stands, and the reply that is owed, or else the last one.
 
-    def greet(self, *, resumed: bool, replay: bool, now: float) -> list[Effect]:
-        """The connection is bound: where the session stands, and the reply that is owed, or else the last one."""
+        `said_already` is how many utterances came together with it.
+        """
         self._is_resumed = resumed
+        self._said_already = said_already
         self._send(views.ready(self.record, resumed=resumed, replay=replay))
         interview = self.record.interview
         if reducer.owes_reply(interview):
@@ -112,10 +109,12 @@ class TurnEngine(Paperwork):
         else:
             self._send(views.last_reply(interview))
         self._go_on_with_documents(tell=True)
+        self._said_already = 0
         return self._drain()
 
     def attend_to_documents(self) -> list[Effect]:
         """Nobody is connected: let be written what is outstanding, and consider what was said of it."""
+        self._is_attended = False
         self._go_on_with_documents(tell=True)
         return self._drain()
 
@@ -220,11 +219,6 @@ class TurnEngine(Paperwork):
             else:
                 self._start_turn(said)
 
-    @property
-    def _next_turn(self) -> int:
-        """The number of the turn that what is said next will start: those who wait come first, each with its own."""
-        return len(self.record.interview.turns) + len(self._waiting) + 1
-
     def _start_turn(self, said: Said) -> None:
         if self._turn is not None:
             self._cut_short(self._turn, by_utterance=True)
@@ -236,7 +230,6 @@ class TurnEngine(Paperwork):
         """The words become part of the interview, to be saved."""
         self._change(interview=self._with(said))
         turn = self.record.interview.turns[-1]
-        self._note_spoken(turn.turn)
         self._acknowledge_when_durable(turn)
         return turn
 

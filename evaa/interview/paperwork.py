@@ -11,7 +11,7 @@ from evaa.interview.ledger import Ledger
 from evaa.interview.turn import LiveTurn
 from protocols.documents import Brd
 from protocols.frontend import Completed, ExportFormat
-from protocols.messages import Render, Saved, Send, Settled, Wrote
+from protocols.messages import Render, Said, Saved, Send, Settled, Wrote
 from protocols.records import SessionRecord
 
 
@@ -29,19 +29,32 @@ class Paperwork(Ledger):
     def __init__(self, record: SessionRecord, *, revision: int, wall_ms: Callable[[], int]) -> None:
         super().__init__(record, revision=revision, wall_ms=wall_ms)
         self._turn: LiveTurn | None = None
+        self._waiting: deque[Said] = deque()
+        self._is_attended = True
+        self._said_already = 0
         self._desk = Desk(wall_ms=wall_ms)
         self._durable_revision = revision
         self._news: deque[_News] = deque()
         # Of a state that an earlier agent left it is not known what is durable.
         self._handed_over = record.documents.brd if record.documents is not None and revision == 0 else None
 
+    @property
+    def idle(self) -> bool:
+        """Whether no turn is live and nobody waits."""
+        return self._turn is None and not self._waiting
+
+    @property
+    def _next_turn(self) -> int:
+        """The number of the turn that what is said next will start: those who wait come first, each with its own."""
+        return len(self.record.interview.turns) + len(self._waiting) + 1
+
     # --- the desk -----------------------------------------------------------------------------------------------
 
     def _go_on_with_documents(self, *, tell: bool) -> None:
-        self._accept(self._desk.go_on(self.record, tell=tell, is_turn_live=self._turn is not None))
+        self._accept(self._desk.go_on(self.record, tell=tell, is_turn_live=not self.idle))
 
     def _on_wrote(self, wrote: Wrote) -> None:
-        self._accept(self._desk.on_wrote(self.record, wrote, is_turn_live=self._turn is not None))
+        self._accept(self._desk.on_wrote(self.record, wrote, is_turn_live=not self.idle))
 
     def _accept(self, outcome: Outcome) -> None:
         """What the desk has come to becomes the session's."""
@@ -65,14 +78,6 @@ class Paperwork(Ledger):
 
     # --- what the client has been given -------------------------------------------------------------------------
 
-    def _note_spoken(self, turn: int) -> None:
-        """The user spoke in `turn`: if not of the newest version yet, that is noted."""
-        documents, given = self.record.documents, self._handed_over
-        if documents is None or documents.brd is None:
-            return
-        if given is None or given.version != documents.brd.version:
-            self._change(documents=drafting.unseen(documents, turn))
-
     def _note_saved(self, saved: Saved) -> None:
         super()._note_saved(saved)
         self._durable_revision = saved.revision
@@ -86,8 +91,20 @@ class Paperwork(Ledger):
         is_troubled = self._acknowledgements.store_troubled
         while self._news and (is_troubled or self._news[0].needed <= self._durable_revision):
             news = self._news.popleft()
-            self._handed_over = news.brd or self._handed_over
             self._do(news.effect)
+            if news.brd is not None:
+                self._handed_over = news.brd
+                self._note_given(news.brd)
+
+    def _note_given(self, brd: Brd) -> None:
+        """What the user said by now, they said without having it."""
+        documents = self.record.documents
+        if self._is_attended and documents is not None and documents.versions[-1].version == brd.version:
+            given = drafting.given(documents, after_turn=self._next_turn - 1 + self._said_already)
+            if given is not documents:
+                self._change(documents=given)
+                self._save()
+                self._handed_over = given.brd
 
     def _on_export(self, form: ExportFormat) -> None:
         if (brd := self._handed_over) is None:

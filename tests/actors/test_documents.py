@@ -168,22 +168,66 @@ async def test_so_many_pieces_are_written_at_once_and_no_more(evaa: Evaa, autoju
 
 async def test_the_waits_grow_and_then_it_is_given_up(evaa: Evaa, autojump_clock: MockClock) -> None:
     limits = WritingLimits()
-    tell, tried = trio.open_memory_channel[float](limits.attempts)
+    tell, tried = trio.open_memory_channel[float](1_000)
 
     async def away(brief: WritingBrief) -> Written:
         tell.send_nowait(trio.current_time())
         raise WriterFailed("503", passing=True)
 
-    evaa.writer.manners = {Job("section", "risks"): [away] * limits.attempts}
+    evaa.writer.manners = {Job("section", "risks"): [away] * 1_000}
     client = await interviewed(evaa)
+    await watched(client, limits.patience_s)
     await client.until("completed")
     assert (await newest(evaa)).section("risks").missing == NOT_HAD
     tell.close()
     times = [time async for time in tried]
-    waits = [later - sooner for sooner, later in itertools.pairwise(times)]
-    assert len(times) == limits.attempts
-    for wait, back_off_s in zip(waits, [1.0, 2.0, 4.0, 8.0, 16.0, *[30.0] * 34], strict=True):
+    assert times[-1] == limits.patience_s
+    waits = [later - sooner for sooner, later in itertools.pairwise(times)][:-1]  # the last ends with the patience
+    for wait, back_off_s in itertools.zip_longest(waits, [1.0, 2.0, 4.0, 8.0, 16.0], fillvalue=30.0):
         assert back_off_s / 2 <= wait <= back_off_s
+
+
+async def test_who_watches_does_not_wait_for_long_though_the_provider_says_so(
+    evaa: Evaa, autojump_clock: MockClock
+) -> None:
+    evaa.writer.manners = {Job("section", "risks"): [fails(passing=True, retry_after_s=3_600.0)] * 1_000}
+    client = await interviewed(evaa)
+    await watched(client, WritingLimits().patience_s)
+    await client.until("completed")
+    assert (await newest(evaa)).section("risks").missing == NOT_HAD
+    assert evaa.writer.begun.count(Job("section", "risks")) == 2
+
+
+async def watched(client: Client, seconds: float) -> None:
+    """The user is there for so long, and does something before their connection counts as idle."""
+    for _ in range(4):
+        await trio.sleep(seconds / 4)
+        await client.send(type="interrupt")
+
+
+@pytest.mark.parametrize("job", [Job("stage", STAGES[0].stage_id), Job("project"), Job("section", "risks")])
+async def test_a_bug_of_a_writer_costs_the_piece_and_no_more(evaa: Evaa, autojump_clock: MockClock, job: Job) -> None:
+    async def bug(brief: WritingBrief) -> Written:
+        await trio.sleep(4.0)  # so slow that a supervisor would restart its actor for ever
+        raise ZeroDivisionError
+
+    evaa.writer.manners = {job: [bug] * 1_000}
+    client = await interviewed(evaa)
+    await client.until("completed")
+    assert evaa.writer.begun.count(job) == 1
+    assert [it.key for it in (await newest(evaa)).sections if it.missing] == (
+        [job.key] if job.task == "section" else []
+    )
+
+
+async def test_what_the_check_cannot_cope_with_is_missing(evaa: Evaa, autojump_clock: MockClock) -> None:
+    async def odd(brief: WritingBrief) -> Written:
+        return Written({"entries": 7}, "fake")  # type: ignore[dict-item]
+
+    evaa.writer.manners = {Job("section", "risks"): [odd]}
+    client = await interviewed(evaa)
+    await client.until("completed")
+    assert (await newest(evaa)).section("risks").missing == NOT_HAD
 
 
 @pytest.mark.parametrize("job", [Job("stage", STAGES[0].stage_id), Job("project"), Job("section", "risks")])

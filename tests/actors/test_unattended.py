@@ -155,19 +155,16 @@ async def test_so_many_at_once_and_no_more(evaa: Evaa, autojump_clock: MockClock
 # --- what cannot be finished --------------------------------------------------------------------------------------
 
 
-async def bug(brief: WritingBrief) -> Written:
-    raise ZeroDivisionError
-
-
 async def test_one_that_fails_is_not_paid_for_again_and_hinders_nobody(evaa: Evaa, autojump_clock: MockClock) -> None:
-    evaa.writer.manners = {Job("project"): [bug] * 100}
+    evaa.spill.is_dead = True
+    evaa.store.errors = [ZeroDivisionError()] * 1_000
     await left_behind(evaa, complete())
     await trio.sleep(7_200)
     begun = len(evaa.writer.begun)
     assert begun > 0
     await trio.sleep(80_000)
     assert len(evaa.writer.begun) == begun
-    evaa.writer.manners = {}
+    evaa.store.errors = []
     await left_behind(evaa, complete(OTHER_SESSION))
     await trio.sleep(2 * LOOK_EVERY_S)
     assert (await documents(evaa, OTHER_SESSION)).is_finished

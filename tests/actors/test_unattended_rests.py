@@ -12,7 +12,7 @@ from protocols.writing import Job, Review, WriterFailed, WritingBrief, Written
 from tests.actors.harness import OTHER_SESSION, SESSION, STAGES, Client, Evaa
 from tests.actors.stores import WatchedStore
 from tests.actors.test_documents import interviewed
-from tests.actors.test_unattended import PIECES, bug, complete, documents, left_behind, said
+from tests.actors.test_unattended import PIECES, complete, documents, left_behind, said
 from tests.actors.writers import fails, never, plainly
 
 CORRECTION = Review("correct", "Changed.", "fake", ("problem",), "50 instead of 40")
@@ -55,10 +55,14 @@ async def test_who_often_comes_and_goes_is_looked_after_as_soon_each_time(
 async def test_a_session_that_failed_and_whose_user_came_is_looked_after_again(
     evaa: Evaa, autojump_clock: MockClock
 ) -> None:
-    evaa.writer.manners = {Job("project"): [bug] * 4}
+    evaa.spill.is_dead = True
+    evaa.store.errors = [ZeroDivisionError()] * 1_000
     await left_behind(evaa, complete())
-    await trio.sleep(60)
-    evaa.writer.manners = {}
+    await trio.sleep(600)
+    evaa.store.errors = []
+    begun = len(evaa.writer.begun)
+    await trio.sleep(6_000)
+    assert len(evaa.writer.begun) == begun
     evaa.writer.reviews = [CORRECTION, CORRECTION]
     await visit(evaa, "No, 50 invoices a day")
     await trio.sleep(60)
@@ -107,10 +111,10 @@ async def test_an_outage_makes_no_empty_document_where_nobody_waits_for_it(
         outage.append(WriterFailed("503", passing=True))
         raise outage[-1]
 
-    evaa.writer.manners = {Job("project"): [away] * 1_000}  # type: ignore[list-item]
+    evaa.writer.manners = {Job("project"): [away] * 3_000}  # type: ignore[list-item]
     await left_behind(evaa, complete())
     await trio.sleep(12 * MAX_REST_S)
-    assert 12 * 40 <= len(outage) <= 18 * 40  # forty a quarter of an hour, and ever longer nothing
+    assert 12 * 50 <= len(outage) <= 20 * 60  # some fifty in twenty minutes, and then ever longer nothing
     evaa.writer.manners = {}
     await trio.sleep(MAX_REST_S + 1_800)
     written = await documents(evaa)
@@ -156,7 +160,7 @@ async def test_who_took_it_in_the_same_instant_keeps_it(
 
 
 async def test_those_that_rest_hide_nobody(evaa: Evaa, autojump_clock: MockClock) -> None:
-    evaa.writer.manners = {Job("project"): [bug] * 100}
+    evaa.writer.manners = {Job("project"): [fails(passing=True, retry_after_s=86_400.0)] * 100}
     for number in range(2 * MAX_AT_ONCE):
         await left_behind(evaa, complete(f"{number:024x}"))
     await trio.sleep(120)
@@ -168,7 +172,7 @@ async def test_those_that_rest_hide_nobody(evaa: Evaa, autojump_clock: MockClock
 
 
 async def test_others_may_begin_while_some_rest_but_not_too_many(evaa: Evaa, autojump_clock: MockClock) -> None:
-    evaa.writer.manners = {Job("project"): [bug] * 12}
+    evaa.writer.manners = {Job("project"): [fails(passing=True, retry_after_s=86_400.0)] * 3}
     for number in range(3):
         await left_behind(evaa, complete(f"{number:024x}"))
     await trio.sleep(120)

@@ -49,7 +49,9 @@ def some_documents() -> Documents:
     stage = StageSummary(object_id("trigger"), "Trigger", (entry,), missing="")
     brd = Brd("BRD-1", 1, S1, "Title", "en", 5, 1, (Section("requirements", (entry,)), Section("data", missing="why")))
     summary = Summary(entry, (stage,), 1)
-    return Documents(summary, (brd,), 1, {stage.stage_id: stage}, {"data": Section("data")}, "words", "change", ("m",))
+    return Documents(
+        summary, (brd,), 1, {stage.stage_id: stage}, {"data": Section("data")}, "words", ("data",), "change", ("m",)
+    )
 
 
 async def started(store: SessionStore, session_id: str = S1, owner: str = "a") -> tuple[SessionRecord, Lease]:

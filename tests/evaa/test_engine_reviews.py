@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from evaa.documents.desk import IN_SILENCE, TAKEN_IN, UNREAD, UNSEEN, WRITING
+from evaa.documents.desk import IN_SILENCE, LOOK_FIRST, TAKEN_IN, UNREAD, WRITING
 from evaa.documents.drafting import NOT_CHANGED
 from evaa.interview.engine import TurnEngine
 from evaa.llm.writing_prompt import review_message
-from protocols.documents import Brd
+from protocols.documents import Brd, Section
 from protocols.frontend import Completed, ErrorFrame, Reply, WarningFrame
 from protocols.messages import (
     AskAbout,
@@ -15,6 +15,8 @@ from protocols.messages import (
     ExportAsked,
     InterruptAsked,
     Render,
+    ReplyTaken,
+    ReplyWritten,
     Requested,
     Reviewed,
     Saved,
@@ -24,6 +26,7 @@ from protocols.messages import (
 )
 from protocols.ports import Usage
 from tests.evaa.finished_interview import (
+    NOT_HAD,
     delivered,
     drafting_engine,
     finished_engine,
@@ -60,7 +63,7 @@ def test_a_yes_said_before_the_version_was_there_does_not_confirm_it_on_reconnec
     back = engine(alone.record)
     live = question_of(back.greet(resumed=True, replay=False, now=9.0))
     assert live.turn == 2
-    assert replies(back.handle(meant(live, "confirm"))) == [UNSEEN]
+    assert replies(back.handle(meant(live, "confirm"))) == [LOOK_FIRST]
     tell(back, *delivered(2))
     assert newest(back).state == "draft"
 
@@ -71,7 +74,7 @@ def test_nobody_confirms_a_version_that_they_were_not_given() -> None:
     assert sent(effects, Completed) == []
     question = question_of(subject.handle(said("Yes, go on")))
     effects = subject.handle(meant(question, "confirm"))
-    assert replies(effects) == [UNSEEN]
+    assert replies(effects) == [LOOK_FIRST]
     effects += tell(subject, *delivered(2))
     assert sent(effects, Completed) == []
     assert newest(subject).state == "draft"
@@ -95,7 +98,50 @@ def test_nor_the_next_version_before_they_were_given_it() -> None:
     subject = finished_engine()
     subject.handle(meant(question_of(subject.handle(said("50, not 40"))), "correct", "problem"))
     write_all(subject, tell(subject, *delivered(2)))
-    assert replies(subject.handle(meant(question_of(subject.handle(said("Yes"))), "confirm"))) == [UNSEEN]
+    assert replies(subject.handle(meant(question_of(subject.handle(said("Yes"))), "confirm"))) == [LOOK_FIRST]
+
+
+def test_a_yes_from_before_confirms_nothing_though_something_is_said_after_it() -> None:
+    subject, _ = spoken_meanwhile("Yes, all good")  # there is a silent look under way
+    live = question_of(subject.handle(said("Thanks")))
+    assert live.words == "Yes, all good\nThanks"
+    assert replies(subject.handle(meant(live, "confirm"))) == [LOOK_FIRST]
+    tell(subject, *delivered(3))
+    assert newest(subject).state == "draft"
+
+
+def test_nor_does_a_yes_that_waited_while_a_reply_was_leaving() -> None:
+    subject, effects = drafting_engine()
+    subject.handle(said("Hm"))
+    subject.handle(ReplyTaken(2))  # "I am still writing" is leaving
+    subject.handle(said("Yes, go on"))  # and this waits until it has left
+    saved(subject, write_all(subject, effects))
+    question = question_of(subject.handle(ReplyWritten(2, 2.0)))
+    assert replies(subject.handle(meant(question, "confirm"))) == [LOOK_FIRST]
+
+
+def test_nor_one_that_came_before_the_version_though_together_with_the_connection() -> None:
+    subject, _ = drafting_engine()
+    alone = engine(subject.record)
+    saved(alone, write_all(alone, alone.attend_to_documents()))
+    back = engine(alone.record)
+    back.greet(resumed=True, replay=False, now=9.0, said_already=1)
+    question = question_of(back.handle(said("Yes, go on")))
+    assert replies(back.handle(meant(question, "confirm"))) == [LOOK_FIRST]
+    tell(back, *delivered(2))
+    again = engine(back.record)  # once they have it, their words may come together with a connection
+    again.greet(resumed=True, replay=False, now=9.0, said_already=1)
+    question = question_of(again.handle(said("Yes, that is right")))
+    assert replies(again.handle(meant(question, "confirm"))) == ["I see: confirm."]
+
+
+def test_nor_one_that_was_interrupted_with_what_is_said_next() -> None:
+    subject = finished_engine()
+    subject.handle(meant(question_of(subject.handle(said("Yes, fine"))), "confirm"))
+    subject.handle(InterruptAsked())
+    live = question_of(subject.handle(said("Hm, thanks")))
+    assert live.words == "Yes, fine\nHm, thanks"
+    assert replies(subject.handle(meant(live, "confirm"))) == [LOOK_FIRST]
 
 
 def test_who_says_yes_while_the_confirmation_is_being_saved_had_the_version() -> None:
@@ -208,11 +254,45 @@ def test_a_correction_that_failed_is_made_with_the_next() -> None:
     previous = tasks["problem"].previous
     assert previous is not None
     assert previous.entries == before.entries
-    assert tasks["problem"].correction == "50, not 40\nThe owner is Anna"
+    assert tasks["problem"].correction == "50, not 40"
     assert tasks["stakeholders"].correction == "The owner is Anna"
     begun = corrected(subject, 4, "and weekly", "problem")
-    assert of_type(begun, Write)[0].brief.correction == "50, not 40\nThe owner is Anna\nand weekly"
+    assert of_type(begun, Write)[0].brief.correction == "50, not 40\nand weekly"
     assert (newest(subject).section("problem").missing, newest(subject).section("problem").unmade) == ("", "")
+
+
+def without(key: str) -> TurnEngine:
+    """A client is at a version in which nothing was said in one section."""
+    record = finished_session()
+    assert record.documents is not None
+    assert record.documents.brd is not None
+    brd = record.documents.brd
+    sections = tuple(Section(it.key) if it.key == key else it for it in brd.sections)
+    brd = msgspec.structs.replace(brd, sections=sections)
+    documents = msgspec.structs.replace(record.documents, versions=(brd,))
+    subject = engine(msgspec.structs.replace(record, documents=documents))
+    subject.greet(resumed=True, replay=False, now=0.0)
+    return subject
+
+
+def test_what_could_not_be_added_to_an_empty_section_is_added_with_the_next_correction() -> None:
+    subject = without("risks")
+    corrected(subject, 2, "The mailbox may be full", "risks", failing="risks")
+    assert newest(subject).section("risks").missing == NOT_HAD
+    begun = corrected(subject, 3, "The owner is Anna", "stakeholders")
+    tasks = {task.brief.job.key: task.brief for task in of_type(begun, Write)}
+    assert tasks["risks"].correction == "The mailbox may be full"
+
+
+def test_what_is_missing_is_not_told_of_corrections_of_something_else() -> None:
+    subject, effects = drafting_engine()
+    saved(subject, write_all(subject, effects, failing="risks"))
+    begun = corrected(subject, 2, "The owner is Anna", "stakeholders", failing="risks")
+    assert {task.brief.job.key: task.brief.correction for task in of_type(begun, Write)} == {
+        "risks": "",
+        "stakeholders": "The owner is Anna",
+    }
+    assert newest(subject).section("risks").unmade == ""
 
 
 # --- answers ------------------------------------------------------------------------------------------------------
@@ -286,11 +366,13 @@ def test_a_silent_look_that_changes_nothing_is_no_news(answer: str) -> None:
     assert sent(effects + saved(subject, effects), Completed) == []
 
 
-def test_what_passes_is_kept_for_later() -> None:
+def test_what_passes_is_said_and_kept_for_later() -> None:
     subject, effects = spoken_meanwhile("Hm")
     effects = subject.handle(Reviewed(question_of(effects), None, 1.0, may_pass=True))
-    assert sent(effects, WarningFrame) == []
+    assert [warning.message for warning in sent(effects, WarningFrame)] == [UNREAD]
+    assert of_type(effects, AskAbout) == []
     assert subject.record.status == "drafting"
+    assert question_of(subject.handle(said("50, not 40"))).words == "Hm\n50, not 40"
 
 
 def test_what_nobody_can_understand_is_given_up_and_the_user_told_so() -> None:
@@ -302,13 +384,13 @@ def test_what_nobody_can_understand_is_given_up_and_the_user_told_so() -> None:
     assert question_of(subject.handle(said("Well"))).words == "Well"
 
 
-def test_who_was_told_so_already_is_asked_again_with_what_they_say_next() -> None:
+def test_what_nobody_could_understand_does_not_spoil_what_is_said_next() -> None:
     subject = finished_engine()
     question = question_of(subject.handle(said("Hm")))
     assert replies(subject.handle(Reviewed(question, None, 1.0, may_pass=False))) == [UNREAD]
     effects = tell(subject, *delivered(2))
-    assert (of_type(effects, AskAbout), sent(effects, WarningFrame)) == ([], [])
-    assert question_of(subject.handle(said("I mean 50"))).words == "Hm\nI mean 50"
+    assert (of_type(effects, AskAbout), sent(effects, WarningFrame)) == ([], [])  # they were told in the reply
+    assert question_of(subject.handle(said("Yes, it is right"))).words == "Yes, it is right"
 
 
 def test_who_comes_back_for_the_answer_is_told_that_nobody_understood() -> None:

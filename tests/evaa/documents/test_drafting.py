@@ -247,7 +247,7 @@ def test_a_corrected_version_names_who_wrote_what_stayed() -> None:
 def test_of_a_long_correction_that_failed_the_beginning_is_shown_and_all_is_kept() -> None:
     documents = first_version(problem=section(session(summarised()), "problem", claim(SAID, 1)))
     words = "x" * 20_000
-    documents = msgspec.structs.replace(documents, correction=words, is_in_work=True)
+    documents = msgspec.structs.replace(documents, correction=words, affected=("problem",), is_in_work=True)
     piece = drafting.piece(session(documents), Job("section", "problem"), WHY)
     assert isinstance(piece, Section)
     assert piece.missing == f"{NOT_CHANGED} {'x' * 300}…"
