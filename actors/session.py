@@ -80,6 +80,7 @@ class Session:
         self._declared = binding.audio
         self._language = binding.language
         self._first = deque(binding.first)
+        self._said_with_binding = sum(isinstance(frame, Text) for frame in binding.first)
         self._services = services
         self._limits = limits
         self._audio = AudioMailbox(is_open=services.stt is not None)
@@ -298,8 +299,9 @@ class Session:
         if self._has_greeted:
             return engine.resume_after_crash(now=now)
         self._has_greeted = True
-        said = sum(isinstance(frame, Text) for frame in self._first)
-        effects = engine.greet(resumed=self._is_resumed, replay=self._replay, now=now, said_already=said)
+        effects = engine.greet(
+            resumed=self._is_resumed, replay=self._replay, now=now, said_already=self._said_with_binding
+        )
         if self._declared is not None:
             try:
                 self._audio.declare(self._declared, self._language)

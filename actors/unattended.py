@@ -5,6 +5,7 @@ import math
 from functools import partial
 from typing import Any, NamedTuple
 
+import msgspec
 import trio
 
 from actors.connection import Binding
@@ -76,6 +77,8 @@ class UnattendedSession(Session):
 
     def __init__(self, session_id: str, services: Services, limits: SessionLimits) -> None:
         nobody: Any = _Nobody()
+        # Nobody sees that an actor fails again and again, however slowly: so few restarts are all that there are.
+        limits = msgspec.structs.replace(limits, restarts_within_s=math.inf)
         super().__init__(nobody, Binding(session_id), services, limits)
         self.postponed_s = 0.0
         self._is_settled = False

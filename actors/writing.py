@@ -1,5 +1,6 @@
 """The agent's hands at the documents: asks the writer, a few pieces at a time, and waits out what will pass."""
 
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from evaa.documents.export import NotExported, render
 from protocols.documents import Piece
 from protocols.frontend import ErrorFrame, Exported, ServerFrame
 from protocols.messages import Message, Render, Reviewed, Write, Wrote
-from protocols.writing import Compute, DocumentWriter, Review, ReviewBrief, WriterFailed, Written
+from protocols.writing import Compute, DocumentWriter, ReviewBrief, WriterFailed, WritingBrief, Written
 
 T = TypeVar("T")
 
@@ -30,10 +31,10 @@ NO_FILE = "The file cannot be made of this document; another format can be"
 class WritingLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How many pieces of a session are written at once, and how long what may pass is waited for, in seconds.
 
-    A wait is between a half and the whole of the back-off, or as long as the provider says. After `patience_s` a piece
-    is given up: an outage should not make an empty document, but who watches should get what there is. Who may postpone
-    the work does so rather than wait for longer than `longest_wait_s`. `review_s` is how long it may take to find out
-    what the user meant.
+    A wait is between a half and the whole of the back-off, or as long as the provider says. `patience_s` after it has
+    first failed a piece is given up: an outage should not make an empty document, but who watches should get what there
+    is. Who may postpone the work does so rather than wait for longer than `longest_wait_s`. `answer_s` is longer than
+    any writer should take for an answer, `review_s` how long a user should wait for one.
     """
 
     at_once: int = 4
@@ -41,6 +42,7 @@ class WritingLimits(msgspec.Struct, frozen=True, kw_only=True):
     first_back_off_s: float = 1.0
     max_back_off_s: float = 30.0
     longest_wait_s: float = 60.0
+    answer_s: float = 900.0
     review_s: float = 30.0
 
 
@@ -74,11 +76,10 @@ class Writing:
 
         What cannot be had, for a bug of the writer's, say, is a piece that says so.
         """
-        brief, job = task.brief, task.brief.job
-        ask, patience_s = partial(self._writer.write, brief), self._limits.patience_s
+        job = task.brief.job
         with self._working():
-            async with self._places:
-                result = await self._patiently(ask, patience_s, task=job.task, key=job.key)
+            ask = partial(self._write_in_its_place, task.brief)
+            result = await self._patiently(ask, self._limits.patience_s, task=job.task, key=job.key)
             if not isinstance(result, WriterFailed):
                 return Wrote(job, await self._checked(task, result), result.model, result.usage)
             if not self._is_postponed(result):
@@ -87,9 +88,10 @@ class Writing:
 
     async def review(self, brief: ReviewBrief) -> Message:
         """Find out what the user meant; who waits for it is not kept waiting by retries. Returns a `Reviewed`."""
-        is_waited_for = brief.turn != IN_SILENCE
-        ask, patience_s = partial(self._review_in_time, brief), 0.0 if is_waited_for else self._limits.patience_s
+        limits, is_waited_for = self._limits, brief.turn != IN_SILENCE
+        answer_s, patience_s = (limits.review_s, 0.0) if is_waited_for else (limits.answer_s, limits.patience_s)
         with self._working():
+            ask = partial(self._in_time, answer_s, partial(self._writer.review, brief), passing=is_waited_for)
             result = await self._patiently(ask, patience_s, task="review", key="")
             if not isinstance(result, WriterFailed):
                 return Reviewed(brief, result, trio.current_time())
@@ -97,10 +99,14 @@ class Writing:
                 return Reviewed(brief, None, trio.current_time(), may_pass=result.passing)
         return await _cancellation()
 
-    async def _review_in_time(self, brief: ReviewBrief) -> Review:
-        with trio.move_on_after(self._limits.review_s):
-            return await self._writer.review(brief)
-        raise WriterFailed(f"there was no answer within {self._limits.review_s:g} s", passing=True)
+    async def _write_in_its_place(self, brief: WritingBrief) -> Written:
+        async with self._places:  # who waits for the next attempt leaves it to others
+            return await self._in_time(self._limits.answer_s, partial(self._writer.write, brief), passing=False)
+
+    async def _in_time(self, answer_s: float, ask: Callable[[], Awaitable[T]], *, passing: bool) -> T:
+        with trio.move_on_after(answer_s):
+            return await ask()
+        raise WriterFailed(f"there was no answer within {answer_s:g} s", passing=passing)
 
     async def _checked(self, task: Write, result: Written | str) -> Piece:
         """What the answer comes to. One that the check cannot cope with is as good as none."""
@@ -113,8 +119,9 @@ class Writing:
     async def _patiently(
         self, ask: Callable[[], Awaitable[T]], patience_s: float, *, task: str, key: str
     ) -> T | WriterFailed:
-        until, back_off_s = trio.current_time() + patience_s, self._limits.first_back_off_s
+        until, back_off_s = math.inf, self._limits.first_back_off_s
         while isinstance(answer := await self._once(ask), WriterFailed):
+            until = min(until, trio.current_time() + patience_s)
             wait_s = self._wait_s(answer, back_off_s, until)
             name, reason = self._writer.name, str(answer)
             self._log.warning("documents.failed", task=task, key=key, model=name, reason=reason, retry_in_s=wait_s)
@@ -151,12 +158,10 @@ class Writing:
     @contextmanager
     def _working(self) -> Iterator[None]:
         self._at_work += 1
-        try:
-            yield
-        finally:
-            self._at_work -= 1
-            if self._postpone is not None and self._postponed_s and not self._at_work:
-                self._postpone(self._postponed_s)
+        yield
+        self._at_work -= 1
+        if self._postpone is not None and self._postponed_s and not self._at_work:
+            self._postpone(self._postponed_s)
 
     async def _attempt(self, task: Callable[[], Awaitable[T]], otherwise: T) -> T:
         return await attempt(task, otherwise, event="documents.crashed", **self._context)

@@ -120,13 +120,15 @@ class Desk:
         elif review.intent == "correct":
             after = drafting.corrected(documents, review, brief)
         is_news = after is not documents
-        after = _replace(after, read_up_to_turn=turn, answer=answer_to(review))
+        after = _replace(after, read_up_to_turn=turn, answer=answer_to(review) if brief.turn == IN_SILENCE else "")
         return self.go_on(_replace(record, documents=after), tell=is_news)
 
     def _not_understood(self, record: SessionRecord, reviewed: Reviewed) -> Outcome:
         """Who asked for it is told to say it again. What nobody will ever understand is not asked about again."""
         if not reviewed.may_pass and record.documents is not None:
-            read = _replace(record.documents, read_up_to_turn=len(reviewed.brief.interview.turns), answer=UNREAD)
+            is_told = reviewed.brief.turn != IN_SILENCE
+            turn = len(reviewed.brief.interview.turns)
+            read = _replace(record.documents, read_up_to_turn=turn, answer="" if is_told else UNREAD)
             record = _replace(record, documents=read)
         outcome = self.go_on(record, tell=False)
         if reviewed.brief.turn != IN_SILENCE:

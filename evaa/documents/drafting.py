@@ -197,12 +197,18 @@ def given(documents: Documents, *, after_turn: int) -> Documents:
     return _replace(documents, versions=(*documents.versions[:-1], _replace(newest, given_after_turn=after_turn)))
 
 
+def told(documents: Documents) -> Documents:
+    """Return the documents when the user has the answer that was kept for them."""
+    return _replace(documents, answer="")
+
+
 def _with_version(documents: Documents, brd: Brd) -> tuple[Brd, ...]:
     """The versions with another, and the one before it reduced to what became something else."""
     if documents.brd is None:
         return (brd,)
-    changed = tuple(section for section in documents.brd.sections if section != brd.section(section.key))
-    return (*documents.versions[:-1], _replace(documents.brd, sections=changed), brd)
+    changed = [section for section in documents.brd.sections if section != brd.section(section.key)]
+    changed = [_replace(section, unmade="") for section in changed]  # the newest has what is still to be done
+    return (*documents.versions[:-1], _replace(documents.brd, sections=tuple(changed)), brd)
 
 
 def _confirmed(entry: Entry) -> Entry:

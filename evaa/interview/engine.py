@@ -100,9 +100,12 @@ class TurnEngine(Paperwork):
         """
         self._is_resumed = resumed
         self._said_already = said_already
-        self._send(views.ready(self.record, resumed=resumed, replay=replay))
+        is_owed = reducer.owes_reply(self.record.interview)
+        if not is_owed:
+            self._extend_last_reply()
         interview = self.record.interview
-        if reducer.owes_reply(interview):
+        self._send(views.ready(self.record, resumed=resumed, replay=replay))
+        if is_owed:
             owed = interview.turns[-1]
             self._send(views.turn_started(owed))
             self._begin(owed, heard_at=now)
@@ -363,6 +366,7 @@ class TurnEngine(Paperwork):
         words = views.unanswered_words(before)
         history = answer.history or exchange(words, answer.text, closes=closed, facts=answer.facts)
         self._change(interview=after, history=history)
+        self._note_answered(turn.number)
         self._save()
         store_s = self._acknowledgements.store_s
         self._do(completed(turn, answer, stage=before.stage_index + 1, closed=closed, at=written.at, store_s=store_s))

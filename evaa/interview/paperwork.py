@@ -7,6 +7,7 @@ import msgspec
 
 from evaa.documents import drafting
 from evaa.documents.desk import Desk, Outcome
+from evaa.interview import reducer
 from evaa.interview.ledger import Ledger
 from evaa.interview.turn import LiveTurn
 from protocols.documents import Brd
@@ -75,6 +76,20 @@ class Paperwork(Ledger):
         if isinstance(effect.frame, Completed) and self.record.documents is not None:
             return _News(effect, self.revision, self.record.documents.brd)
         return _News(effect)
+
+    def _extend_last_reply(self) -> None:
+        """The user is back: what was considered without them is answered, unless that is the reply that is owed."""
+        documents, turns = self.record.documents, self.record.interview.turns
+        if documents is not None and documents.answer and turns[-1].reply:
+            interview = reducer.extended(self.record.interview, documents.answer)
+            self._change(interview=interview, documents=drafting.told(documents))
+            self._save()
+
+    def _note_answered(self, turn: int) -> None:
+        """The user has the reply to this turn; the answer that was kept for it is told."""
+        documents = self.record.documents
+        if documents is not None and documents.answer and turn <= documents.read_up_to_turn:
+            self._change(documents=drafting.told(documents))
 
     # --- what the client has been given -------------------------------------------------------------------------
 

@@ -62,6 +62,13 @@ def interrupted(interview: Interview, delivered: str) -> Interview:
     return _end_last_turn(interview, "interrupted", reply=delivered)
 
 
+def extended(interview: Interview, more: str) -> Interview:
+    """The last reply goes on, after a pause."""
+    last = interview.turns[-1]
+    longer = msgspec.structs.replace(last, reply=f"{last.reply}\n\n{more}")
+    return msgspec.structs.replace(interview, turns=(*interview.turns[:-1], longer))
+
+
 def answered(interview: Interview, reply: str, *, wants_next: bool, facts: dict[str, str]) -> Interview:
     """The whole reply was delivered: notes are taken, and a follow-up is spent or the stage closes."""
     if interview.stage is None:

@@ -198,6 +198,23 @@ async def test_who_watches_does_not_wait_for_long_though_the_provider_says_so(
     assert evaa.writer.begun.count(Job("section", "risks")) == 2
 
 
+async def test_in_an_outage_all_pieces_are_waited_for_at_the_same_time(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.manners = {Job("section", kind.key): [fails(passing=True)] * 1_000 for kind in SECTIONS}
+    client = await interviewed(evaa)
+    await watched(client, WritingLimits().patience_s)
+    await client.until("completed")
+    assert trio.current_time() == WritingLimits().patience_s
+    assert all(section.missing == NOT_HAD for section in (await newest(evaa)).sections)
+
+
+async def test_a_writer_that_hangs_costs_the_piece(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.manners = {Job("section", "risks"): [never]}
+    client = await interviewed(evaa)
+    await watched(client, WritingLimits().answer_s)
+    await client.until("completed")
+    assert [section.key for section in (await newest(evaa)).sections if section.missing] == ["risks"]
+
+
 async def watched(client: Client, seconds: float) -> None:
     """The user is there for so long, and does something before their connection counts as idle."""
     for _ in range(4):

@@ -3,12 +3,15 @@
 import trio
 from trio.testing import MockClock
 
+from actors.unattended import LOOK_EVERY_S
 from actors.writing import WritingLimits
 from evaa.documents.catalogue import SECTIONS
 from evaa.documents.desk import UNREAD
+from protocols.dialects import PLAIN
 from protocols.writing import Review, WriterFailed
-from tests.actors.harness import Evaa
-from tests.actors.test_documents import interviewed, newest
+from tests.actors.harness import SESSION, Evaa
+from tests.actors.test_documents import interviewed, newest, watched
+from tests.actors.test_unattended import complete, left_behind
 
 
 async def test_a_correction_makes_a_new_version(evaa: Evaa, autojump_clock: MockClock) -> None:
@@ -81,16 +84,26 @@ async def test_a_silent_look_waits_out_what_passes(evaa: Evaa, autojump_clock: M
     assert trio.current_time() == 8 + 5 + 1  # the first version, the wait, the correction
 
 
-async def test_a_silent_look_that_hangs_is_begun_again(evaa: Evaa, autojump_clock: MockClock) -> None:
+async def test_where_nobody_waits_an_answer_may_take_longer(evaa: Evaa, autojump_clock: MockClock) -> None:
     evaa.writer.delay_s = 1.0
     client = await interviewed(evaa)
     await client.ask("No, 50 invoices a day")
-    evaa.writer.review_delay_s = 900.0
+    evaa.writer.review_delay_s = WritingLimits().review_s + 1.0
     evaa.writer.reviews = [Review("correct", "Changed.", "fake", ("problem",), "50 instead of 40")]
     await client.until("completed")
-    await trio.sleep(20)
-    evaa.writer.review_delay_s = 0.0
     assert (await client.until("completed"))[-1]["brd"]["version"] == 2
+    assert len(evaa.writer.asked) == 1
+
+
+async def test_a_silent_look_that_hangs_is_given_up(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.delay_s = 1.0
+    client = await interviewed(evaa)
+    await client.ask("No, 50 invoices a day")
+    evaa.writer.review_delay_s = 1e6
+    await client.until("completed")
+    await watched(client, WritingLimits().answer_s)
+    assert (await client.until("warning"))[-1]["message"] == UNREAD
+    assert (await evaa.record()).status == "complete"
 
 
 async def test_the_answer_to_a_remark_says_what_it_took(evaa: Evaa, autojump_clock: MockClock) -> None:
@@ -121,3 +134,22 @@ async def test_speaking_on_joins_both_corrections(evaa: Evaa, autojump_clock: Mo
     await client.say("and weekly")
     assert (await client.reply())["response"] == "Both."
     assert evaa.writer.asked[-1].words == "It is 50\nand weekly"
+
+
+async def test_what_comes_with_the_connection_cannot_confirm_what_the_connection_brings(
+    evaa: Evaa, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    nursery.start_soon(evaa.server.finish_documents)
+    await left_behind(evaa, complete())
+    await trio.sleep(2 * LOOK_EVERY_S)  # the first version is written while nobody is there
+    evaa.writer.reviews = [Review("confirm", "It is confirmed.", "fake")] * 2
+    client = await evaa.connect(None, PLAIN)
+    await client.send(textPrompt="Yes, go on", sessionId=SESSION)
+    await trio.sleep(1)
+    assert (await newest(evaa)).state == "draft"
+    await client.leave()
+    await evaa.gone()
+    again = await evaa.connect(None, PLAIN)
+    await again.send(textPrompt="Yes, that is right", sessionId=SESSION)
+    await trio.sleep(1)
+    assert (await newest(evaa)).state == "confirmed"

@@ -1,11 +1,17 @@
 """Sessions that nobody is connected to: for how long they are left alone, and what they keep from others."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
 from actors.unattended import LOOK_EVERY_S, MAX_AT_ONCE, MAX_REST_S
+from actors.writing import WritingLimits
+from evaa.documents.catalogue import SECTIONS
+from evaa.interview.engine import TurnEngine
+from protocols.messages import Wrote
 from protocols.ports import StoreUnavailable
 from protocols.records import Lease, SessionRecord
 from protocols.writing import Job, Review, WriterFailed, WritingBrief, Written
@@ -14,6 +20,7 @@ from tests.actors.stores import WatchedStore
 from tests.actors.test_documents import interviewed
 from tests.actors.test_unattended import PIECES, complete, documents, left_behind, said
 from tests.actors.writers import fails, never, plainly
+from tests.computing import T
 
 CORRECTION = Review("correct", "Changed.", "fake", ("problem",), "50 instead of 40")
 OTHER = Review("other", "Thanks.", "fake")
@@ -254,3 +261,58 @@ async def test_whoever_is_there_is_left_alone(
     await evaa.server.drain()
     assert trio.current_time() == 10 * LOOK_EVERY_S  # the server knows of the client
     assert await client.close_code() == 1001
+
+
+async def test_an_outage_of_others_keeps_nobody_waiting_for_long(evaa: Evaa, autojump_clock: MockClock) -> None:
+    async def away(brief: WritingBrief) -> Written:
+        if brief.session_id != OTHER_SESSION:
+            raise WriterFailed("503", passing=True)
+        return plainly(brief)
+
+    evaa.writer.manners = {Job("section", kind.key): [away] * 10_000 for kind in SECTIONS}
+    for number in range(MAX_AT_ONCE):
+        await left_behind(evaa, complete(f"{number:024x}"))
+    await trio.sleep(60)
+    await left_behind(evaa, complete(OTHER_SESSION))
+    await trio.sleep(WritingLimits().patience_s + 2 * LOOK_EVERY_S)
+    assert (await documents(evaa, OTHER_SESSION)).is_finished
+
+
+async def test_what_was_refused_is_kept_though_something_else_is_put_off(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    one = trio.CapacityLimiter(1)
+
+    async def compute(work: Callable[[], T]) -> T:
+        async with one:
+            with trio.CancelScope(shield=True):  # as with a thread, only the wait can be cancelled
+                await trio.sleep(1.0)
+            return work()
+
+    async def refused(brief: WritingBrief) -> Written:
+        nursery.start_soon(compute, lambda: None)  # somebody else's piece is being checked
+        await trio.sleep(0.5)
+        raise WriterFailed("refused", passing=False)
+
+    evaa = Evaa(nursery, compute=compute)
+    nursery.start_soon(evaa.server.finish_documents)
+    evaa.writer.manners = {
+        Job("section", "risks"): [fails(passing=True, retry_after_s=1_800.0)] * 3,
+        Job("section", "glossary"): [refused] * 100,
+    }
+    await left_behind(evaa, complete())
+    await trio.sleep(4 * MAX_REST_S)
+    assert evaa.writer.begun.count(Job("section", "glossary")) == 1
+
+
+async def test_an_actor_that_fails_again_and_again_however_slowly_is_given_up(
+    evaa: Evaa, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: TurnEngine, wrote: Wrote) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(TurnEngine, "_on_wrote", failing)
+    evaa.writer.delay_s = 4.0  # so slowly that there are never four restarts within ten seconds
+    await left_behind(evaa, complete())
+    await trio.sleep(86_400)
+    assert evaa.writer.begun.count(Job("stage", STAGES[0].stage_id)) == 1 + 3

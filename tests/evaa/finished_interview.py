@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from evaa.documents import drafting
 from evaa.documents.catalogue import BY_KEY, TEXT
 from evaa.interview.engine import TurnEngine
+from protocols.documents import Brd
+from protocols.frontend import Reply
 from protocols.messages import AskAbout, Effect, Message, ReplyTaken, ReplyWritten, Reviewed, Save, Saved, Write, Wrote
 from protocols.records import SessionRecord
 from protocols.writing import DraftEntry, Intent, Review, ReviewBrief, Written
-from tests.evaa.interviews import answer, converse, engine, of_type, record, tell
+from tests.evaa.interviews import answer, converse, engine, of_type, record, said, sent, tell
 
 MODEL = "fake"
 NOT_HAD = "It could not be had."
@@ -84,3 +86,33 @@ def delivered(turn: int) -> tuple[Message, Message]:
 def saved(subject: TurnEngine, effects: Sequence[Effect]) -> list[Effect]:
     """The store has the newest of what was to be saved."""
     return tell(subject, Saved(of_type(effects, Save)[-1].revision, 0.01))
+
+
+def newest(subject: TurnEngine) -> Brd:
+    """The newest version of its documents."""
+    documents = subject.record.documents
+    assert documents is not None
+    assert documents.brd is not None
+    return documents.brd
+
+
+def replies(effects: list[Effect]) -> list[str]:
+    """What the replies among these say."""
+    return [reply.response for reply in sent(effects, Reply)]
+
+
+def corrected(subject: TurnEngine, turn: int, words: str, section: str, failing: str = "") -> list[Effect]:
+    """A correction from the words to the new version; returns what its beginning wants."""
+    subject.handle(meant(question_of(subject.handle(said(words))), "correct", section))
+    begun = tell(subject, *delivered(turn))
+    saved(subject, write_all(subject, begun, failing=failing))
+    return begun
+
+
+def spoken_meanwhile(words: str) -> tuple[TurnEngine, list[Effect]]:
+    """An engine with a version whose user said something while it was in work; and what it wants."""
+    subject, effects = drafting_engine()
+    subject.handle(said(words))
+    tell(subject, *delivered(2))
+    effects = write_all(subject, effects)
+    return subject, effects + saved(subject, effects)

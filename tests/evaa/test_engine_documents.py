@@ -5,8 +5,6 @@ import pytest
 
 from evaa.documents.catalogue import SECTIONS
 from evaa.documents.desk import IN_SILENCE, TAKEN_IN, UNREAD, WRITING
-from evaa.interview.engine import TurnEngine
-from protocols.documents import Brd
 from protocols.frontend import Completed, Progress, Reply
 from protocols.messages import AskAbout, InterruptAsked, Reviewed, Save, Saved, StopAsking, StoreTroubled, Write
 from protocols.writing import Job
@@ -17,20 +15,13 @@ from tests.evaa.finished_interview import (
     finished_engine,
     finished_session,
     meant,
+    newest,
     question_of,
     saved,
     write_all,
     wrote,
 )
 from tests.evaa.interviews import engine, of_type, said, sent, tell
-
-
-def newest(subject: TurnEngine) -> Brd:
-    documents = subject.record.documents
-    assert documents is not None
-    assert documents.brd is not None
-    return documents.brd
-
 
 # --- whole documents are told when they are durable ---------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The turn engine after the interview: what a user may confirm, what becomes of a correction, what an answer says."""
+"""The turn engine after the interview: files, corrections, answers, and what is looked at in silence."""
 
 import msgspec
 import pytest
@@ -7,16 +7,12 @@ from evaa.documents.desk import IN_SILENCE, LOOK_FIRST, TAKEN_IN, UNREAD, WRITIN
 from evaa.documents.drafting import NOT_CHANGED
 from evaa.interview.engine import TurnEngine
 from evaa.llm.writing_prompt import review_message
-from protocols.documents import Brd, Section
-from protocols.frontend import Completed, ErrorFrame, Reply, WarningFrame
+from protocols.documents import Section
+from protocols.frontend import Completed, ErrorFrame, Ready, Reply, WarningFrame
 from protocols.messages import (
     AskAbout,
-    Effect,
     ExportAsked,
-    InterruptAsked,
     Render,
-    ReplyTaken,
-    ReplyWritten,
     Requested,
     Reviewed,
     Saved,
@@ -25,158 +21,24 @@ from protocols.messages import (
     Write,
 )
 from protocols.ports import Usage
+from protocols.writing import Intent
 from tests.evaa.finished_interview import (
     NOT_HAD,
+    corrected,
     delivered,
     drafting_engine,
     finished_engine,
     finished_session,
     meant,
+    newest,
     question_of,
+    replies,
     saved,
+    spoken_meanwhile,
     write_all,
     wrote,
 )
 from tests.evaa.interviews import engine, of_type, said, sent, tell
-
-
-def newest(subject: TurnEngine) -> Brd:
-    documents = subject.record.documents
-    assert documents is not None
-    assert documents.brd is not None
-    return documents.brd
-
-
-def replies(effects: list[Effect]) -> list[str]:
-    return [reply.response for reply in sent(effects, Reply)]
-
-
-# --- what can be confirmed ----------------------------------------------------------------------------------------
-
-
-def test_a_yes_said_before_the_version_was_there_does_not_confirm_it_on_reconnect() -> None:
-    subject, _ = drafting_engine()
-    subject.handle(said("Yes, fine"))  # while version 1 is in work; the client is gone before the reply
-    alone = engine(subject.record)
-    silent = question_of(write_all(alone, alone.attend_to_documents()))
-    alone.handle(Reviewed(silent, None, 1.0))
-    back = engine(alone.record)
-    live = question_of(back.greet(resumed=True, replay=False, now=9.0))
-    assert live.turn == 2
-    assert replies(back.handle(meant(live, "confirm"))) == [LOOK_FIRST]
-    tell(back, *delivered(2))
-    assert newest(back).state == "draft"
-
-
-def test_nobody_confirms_a_version_that_they_were_not_given() -> None:
-    subject, effects = drafting_engine()
-    effects = write_all(subject, effects)  # being saved: nothing has been handed over
-    assert sent(effects, Completed) == []
-    question = question_of(subject.handle(said("Yes, go on")))
-    effects = subject.handle(meant(question, "confirm"))
-    assert replies(effects) == [LOOK_FIRST]
-    effects += tell(subject, *delivered(2))
-    assert sent(effects, Completed) == []
-    assert newest(subject).state == "draft"
-    assert len(sent(saved(subject, effects), Completed)) == 1
-    question = question_of(subject.handle(said("Yes, now I see it")))
-    subject.handle(meant(question, "confirm"))
-    tell(subject, *delivered(3))
-    assert newest(subject).confirmed_in_turn == 3
-
-
-def test_what_was_said_of_a_version_that_was_not_given_cannot_confirm_it_in_silence_either() -> None:
-    subject, effects = drafting_engine()
-    write_all(subject, effects)
-    subject.handle(said("Yes, go on"))
-    alone = engine(subject.record)
-    alone.handle(meant(question_of(alone.attend_to_documents()), "confirm"))
-    assert newest(alone).state == "draft"
-
-
-def test_nor_the_next_version_before_they_were_given_it() -> None:
-    subject = finished_engine()
-    subject.handle(meant(question_of(subject.handle(said("50, not 40"))), "correct", "problem"))
-    write_all(subject, tell(subject, *delivered(2)))
-    assert replies(subject.handle(meant(question_of(subject.handle(said("Yes"))), "confirm"))) == [LOOK_FIRST]
-
-
-def test_a_yes_from_before_confirms_nothing_though_something_is_said_after_it() -> None:
-    subject, _ = spoken_meanwhile("Yes, all good")  # there is a silent look under way
-    live = question_of(subject.handle(said("Thanks")))
-    assert live.words == "Yes, all good\nThanks"
-    assert replies(subject.handle(meant(live, "confirm"))) == [LOOK_FIRST]
-    tell(subject, *delivered(3))
-    assert newest(subject).state == "draft"
-
-
-def test_nor_does_a_yes_that_waited_while_a_reply_was_leaving() -> None:
-    subject, effects = drafting_engine()
-    subject.handle(said("Hm"))
-    subject.handle(ReplyTaken(2))  # "I am still writing" is leaving
-    subject.handle(said("Yes, go on"))  # and this waits until it has left
-    saved(subject, write_all(subject, effects))
-    question = question_of(subject.handle(ReplyWritten(2, 2.0)))
-    assert replies(subject.handle(meant(question, "confirm"))) == [LOOK_FIRST]
-
-
-def test_nor_one_that_came_before_the_version_though_together_with_the_connection() -> None:
-    subject, _ = drafting_engine()
-    alone = engine(subject.record)
-    saved(alone, write_all(alone, alone.attend_to_documents()))
-    back = engine(alone.record)
-    back.greet(resumed=True, replay=False, now=9.0, said_already=1)
-    question = question_of(back.handle(said("Yes, go on")))
-    assert replies(back.handle(meant(question, "confirm"))) == [LOOK_FIRST]
-    tell(back, *delivered(2))
-    again = engine(back.record)  # once they have it, their words may come together with a connection
-    again.greet(resumed=True, replay=False, now=9.0, said_already=1)
-    question = question_of(again.handle(said("Yes, that is right")))
-    assert replies(again.handle(meant(question, "confirm"))) == ["I see: confirm."]
-
-
-def test_nor_one_that_was_interrupted_with_what_is_said_next() -> None:
-    subject = finished_engine()
-    subject.handle(meant(question_of(subject.handle(said("Yes, fine"))), "confirm"))
-    subject.handle(InterruptAsked())
-    live = question_of(subject.handle(said("Hm, thanks")))
-    assert live.words == "Yes, fine\nHm, thanks"
-    assert replies(subject.handle(meant(live, "confirm"))) == [LOOK_FIRST]
-
-
-def test_who_says_yes_while_the_confirmation_is_being_saved_had_the_version() -> None:
-    subject = finished_engine()
-    subject.handle(meant(question_of(subject.handle(said("Yes"))), "confirm"))
-    tell(subject, *delivered(2))
-    effects = subject.handle(meant(question_of(subject.handle(said("Yes, really"))), "confirm"))
-    assert replies(effects) == ["I see: confirm."]
-
-
-def test_who_confirms_again_has_confirmed_once() -> None:
-    subject = finished_engine()
-    news: list[Completed] = []
-    for turn, words in ((2, "Yes"), (3, "Yes, all good")):
-        question = question_of(subject.handle(said(words)))
-        effects = subject.handle(meant(question, "confirm"))
-        effects += tell(subject, *delivered(turn))
-        news += sent(effects + saved(subject, effects), Completed)
-    assert newest(subject).confirmed_in_turn == 2
-    assert len(news) == 1
-
-
-def test_a_confirmation_that_was_interrupted_does_not_confirm() -> None:
-    subject = finished_engine()
-    question = question_of(subject.handle(said("Yes, fine")))
-    subject.handle(meant(question, "confirm"))
-    silent = question_of(subject.handle(InterruptAsked()))
-    subject.handle(meant(silent, "confirm"))
-    assert newest(subject).state == "draft"
-    question = question_of(subject.handle(said("Yes, it is fine")))
-    assert question.words == "Yes, it is fine"
-    subject.handle(meant(question, "confirm"))
-    tell(subject, *delivered(3))
-    assert newest(subject).state == "confirmed"
-
 
 # --- files --------------------------------------------------------------------------------------------------------
 
@@ -205,6 +67,13 @@ def test_until_the_next_version_is_durable_files_are_made_of_the_one_before() ->
     assert task.brd.version == 2
 
 
+def test_after_a_crash_who_had_the_version_may_confirm_it() -> None:
+    subject = engine(finished_engine().record, revision=40)
+    subject.resume_after_crash(now=0.0)
+    question = question_of(subject.handle(said("Yes, it is right")))
+    assert replies(subject.handle(meant(question, "confirm"))) == ["I see: confirm."]
+
+
 def test_after_a_crash_a_file_waits_for_what_may_not_be_durable() -> None:
     subject = engine(finished_session(), revision=40)
     effects = subject.resume_after_crash(now=0.0)
@@ -224,14 +93,6 @@ def test_what_is_said_meanwhile_is_not_told_to_the_writers_of_this_version() -> 
     (project,) = of_type(subject.handle(wrote(stage)), Write)
     sections = of_type(subject.handle(wrote(project)), Write)
     assert {len(task.brief.interview.turns) for task in sections} == {1}
-
-
-def corrected(subject: TurnEngine, turn: int, words: str, section: str, failing: str = "") -> list[Effect]:
-    """A correction from the words to the new version; returns what its beginning wants."""
-    subject.handle(meant(question_of(subject.handle(said(words))), "correct", section))
-    begun = tell(subject, *delivered(turn))
-    saved(subject, write_all(subject, begun, failing=failing))
-    return begun
 
 
 def test_a_section_whose_correction_fails_is_not_lost() -> None:
@@ -284,6 +145,14 @@ def test_what_could_not_be_added_to_an_empty_section_is_added_with_the_next_corr
     assert tasks["risks"].correction == "The mailbox may be full"
 
 
+def test_corrections_that_fail_again_and_again_add_their_words_and_no_more() -> None:
+    subject, sizes = finished_engine(), []
+    for turn in range(2, 34):
+        corrected(subject, turn, f"{'x' * 1_000}{turn}", "problem", failing="problem")
+        sizes.append(len(msgspec.json.encode(subject.record.documents)))
+    assert sizes[31] - sizes[15] < 1.2 * (sizes[16] - sizes[0])
+
+
 def test_what_is_missing_is_not_told_of_corrections_of_something_else() -> None:
     subject, effects = drafting_engine()
     saved(subject, write_all(subject, effects, failing="risks"))
@@ -305,6 +174,35 @@ def test_a_question_that_was_looked_at_unattended_is_answered_on_reconnect() -> 
     alone.handle(meant(question_of(alone.attend_to_documents()), "other"))
     back = engine(alone.record)
     assert replies(back.greet(resumed=True, replay=False, now=9.0)) == ["I see: other."]
+
+
+@pytest.mark.parametrize(("intent", "answer"), [(None, UNREAD), ("other", "I see: other."), ("confirm", LOOK_FIRST)])
+def test_who_was_put_off_and_left_finds_the_answer(intent: Intent | None, answer: str) -> None:
+    subject, _ = drafting_engine()
+    subject.handle(said("No, 50 a day"))
+    tell(subject, *delivered(2))  # "I am still writing, and will look at it then"
+    alone = engine(subject.record)
+    question = question_of(write_all(alone, alone.attend_to_documents()))
+    alone.handle(meant(question, intent) if intent else Reviewed(question, None, 1.0, may_pass=False))
+    assert alone.record.status == "complete"
+    back = engine(alone.record)
+    effects = back.greet(resumed=True, replay=True, now=9.0)
+    assert replies(effects) == [f"{WRITING}\n\n{answer}"]
+    (ready,) = sent(effects, Ready)
+    assert ready.messages
+    assert ready.messages[-1].text == f"{WRITING}\n\n{answer}"
+    assert replies(engine(back.record).greet(resumed=True, replay=False, now=9.0)) == [f"{WRITING}\n\n{answer}"]
+
+
+def test_who_has_had_the_answer_is_not_given_it_again() -> None:
+    subject = finished_engine()
+    subject.handle(said("Who owns the mailbox?"))
+    alone = engine(subject.record)
+    alone.handle(meant(question_of(alone.attend_to_documents()), "other"))
+    back = engine(alone.record)
+    back.greet(resumed=True, replay=False, now=9.0)
+    tell(back, *delivered(2))
+    assert replies(engine(back.record).greet(resumed=True, replay=False, now=9.0)) == ["I see: other."]
 
 
 def test_an_answer_is_given_once() -> None:
@@ -347,15 +245,6 @@ def test_in_silence_too_the_model_is_told_what_the_user_was_asked() -> None:
 
 
 # --- looking in silence -------------------------------------------------------------------------------------------
-
-
-def spoken_meanwhile(words: str) -> tuple[TurnEngine, list[Effect]]:
-    """An engine with a version whose user said something while it was in work; and what it wants."""
-    subject, effects = drafting_engine()
-    subject.handle(said(words))
-    tell(subject, *delivered(2))
-    effects = write_all(subject, effects)
-    return subject, effects + saved(subject, effects)
 
 
 @pytest.mark.parametrize("answer", ["other", "confirm"])
