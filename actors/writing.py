@@ -95,7 +95,7 @@ class Writing:
             result = await self._patiently(ask, patience_s, task="review", key="")
             if not isinstance(result, WriterFailed):
                 return Reviewed(brief, result, trio.current_time())
-            if is_waited_for or not self._is_postponed(result):
+            if not self._is_postponed(result):
                 return Reviewed(brief, None, trio.current_time(), may_pass=result.passing)
         return await _cancellation()
 

@@ -68,9 +68,11 @@ async def test_who_waits_for_the_answer_to_a_remark_does_not_wait_for_ever(
 ) -> None:
     client = await interviewed(evaa)
     await client.until("completed")
-    evaa.writer.review_delay_s = 900.0
+    evaa.writer.review_delay_s = WritingLimits().review_s + 10.0
+    evaa.writer.reviews = [Review("correct", "Changed.", "fake", ("problem",), "50 instead of 40")]
     assert (await client.ask("It is 50"))["response"] == UNREAD
     assert trio.current_time() == WritingLimits().review_s
+    assert (await client.until("completed"))[-1]["brd"]["version"] == 2  # it was looked at once more
 
 
 async def test_a_silent_look_waits_out_what_passes(evaa: Evaa, autojump_clock: MockClock) -> None:

@@ -102,6 +102,24 @@ async def test_what_can_only_be_had_later_is_had_later_and_paid_for_once(evaa: E
     assert len(evaa.writer.wrote) == len(set(evaa.writer.wrote))
 
 
+async def test_of_several_pieces_that_can_be_had_later_the_last_says_when(
+    evaa: Evaa, autojump_clock: MockClock
+) -> None:
+    async def sooner(brief: WritingBrief) -> Written:
+        await trio.sleep(1.0)
+        raise WriterFailed("429", passing=True, retry_after_s=100.0)
+
+    evaa.writer.manners = {
+        Job("section", "risks"): [fails(passing=True, retry_after_s=1_800.0)],
+        Job("section", "glossary"): [sooner],
+    }
+    await left_behind(evaa, complete())
+    await trio.sleep(1_800)
+    assert evaa.writer.begun.count(Job("section", "glossary")) == 1
+    await trio.sleep(3 * LOOK_EVERY_S)
+    assert (await documents(evaa)).is_finished
+
+
 async def test_what_is_away_for_long_is_asked_for_at_least_once_an_hour(evaa: Evaa, autojump_clock: MockClock) -> None:
     evaa.writer.manners = {Job("project"): [fails(passing=True, retry_after_s=86_400.0)]}
     await left_behind(evaa, complete())

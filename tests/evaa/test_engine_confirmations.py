@@ -9,9 +9,11 @@ from protocols.messages import (
     Reviewed,
 )
 from tests.evaa.finished_interview import (
+    corrected,
     delivered,
     drafting_engine,
     finished_engine,
+    finished_session,
     meant,
     newest,
     question_of,
@@ -87,6 +89,37 @@ def test_nor_does_a_yes_that_waited_while_a_reply_was_leaving() -> None:
     saved(subject, write_all(subject, effects))
     question = question_of(subject.handle(ReplyWritten(2, 2.0)))
     assert replies(subject.handle(meant(question, "confirm"))) == [LOOK_FIRST]
+
+
+def test_nor_one_that_waited_while_the_version_was_given() -> None:
+    subject, effects = drafting_engine()
+    effects = write_all(subject, effects)  # being saved
+    subject.handle(meant(question_of(subject.handle(said("Hm"))), "other"))
+    subject.handle(ReplyTaken(2))
+    subject.handle(said("Yes, go on"))  # waits
+    assert len(sent(saved(subject, effects), Completed)) == 1
+    question = question_of(subject.handle(ReplyWritten(2, 2.0)))
+    assert question.words == "Yes, go on"
+    assert replies(subject.handle(meant(question, "confirm"))) == [LOOK_FIRST]
+
+
+def test_nor_one_between_two_versions() -> None:
+    subject, effects = drafting_engine()
+    first = write_all(subject, effects)  # being saved, for long
+    subject.handle(meant(question_of(subject.handle(said("50, not 40"))), "correct", "problem"))
+    write_all(subject, tell(subject, *delivered(2)))
+    assert len(sent(saved(subject, first), Completed)) == 1  # the first; the second is being saved
+    question = question_of(subject.handle(said("Yes, fine")))
+    assert (question.brd.version, question.words) == (2, "Yes, fine")
+    assert replies(subject.handle(meant(question, "confirm"))) == [LOOK_FIRST]
+
+
+def test_what_came_with_the_connection_counts_once() -> None:
+    subject = engine(finished_session())
+    subject.greet(resumed=True, replay=False, now=0.0, said_already=1)
+    corrected(subject, 2, "50, not 40", "problem")
+    question = question_of(subject.handle(said("Yes")))
+    assert replies(subject.handle(meant(question, "confirm"))) == ["I see: confirm."]
 
 
 def test_nor_one_that_came_before_the_version_though_together_with_the_connection() -> None:

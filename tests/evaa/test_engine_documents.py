@@ -32,10 +32,14 @@ def test_whole_documents_are_handed_over_once_they_are_durable() -> None:
     assert sent(effects, Completed) == []
     *_, before, last = of_type(effects, Save)
     assert sent(subject.handle(Saved(before.revision, 0.01)), Completed) == []
-    (completed,) = sent(subject.handle(Saved(last.revision, 0.01)), Completed)
+    effects = subject.handle(Saved(last.revision, 0.01))
+    (completed,) = sent(effects, Completed)
     assert completed.brd["version"] == 1
     assert last.record.documents is not None
     assert last.record.documents.is_finished
+    (given,) = of_type(effects, Save)
+    assert given.record.documents is not None
+    assert given.record.documents.versions[-1].given_after_turn == 1
 
 
 def test_while_the_store_is_away_they_are_handed_over_all_the_same() -> None:

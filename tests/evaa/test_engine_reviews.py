@@ -205,6 +205,37 @@ def test_who_has_had_the_answer_is_not_given_it_again() -> None:
     assert replies(engine(back.record).greet(resumed=True, replay=False, now=9.0)) == ["I see: other."]
 
 
+@pytest.mark.parametrize(("intent", "answer"), [(None, UNREAD), ("other", "I see: other.")])
+def test_what_was_said_in_a_reply_is_not_said_again(intent: Intent | None, answer: str) -> None:
+    subject = finished_engine()
+    question = question_of(subject.handle(said("Who owns the mailbox?")))
+    subject.handle(meant(question, intent) if intent else Reviewed(question, None, 1.0, may_pass=False))
+    tell(subject, *delivered(2))
+    assert replies(engine(subject.record).greet(resumed=True, replay=False, now=9.0)) == [answer]
+
+
+def test_an_answer_outlasts_what_is_said_while_the_next_version_is_in_work() -> None:
+    subject, effects = spoken_meanwhile("50, not 40")
+    subject.handle(meant(question_of(effects), "correct", "problem"))
+    assert replies(subject.handle(said("and weekly"))) == [WRITING]
+    tell(subject, *delivered(3))
+    back = engine(subject.record)
+    assert replies(back.greet(resumed=True, replay=False, now=9.0)) == [f"{WRITING}\n\nI see: correct."]
+
+
+def test_no_reply_is_made_up_where_none_was_given() -> None:
+    subject = finished_engine()
+    subject.handle(meant(question_of(subject.handle(said("Who owns the mailbox?"))), "other"))
+    record = subject.record
+    assert record.documents is not None
+    *before, last = record.interview.turns
+    turns = (*before, msgspec.structs.replace(last, outcome="superseded"))
+    interview = msgspec.structs.replace(record.interview, turns=turns)
+    documents = msgspec.structs.replace(record.documents, answer="Anna does.", read_up_to_turn=2)
+    back = engine(msgspec.structs.replace(record, interview=interview, documents=documents))
+    assert replies(back.greet(resumed=True, replay=False, now=9.0)) == [before[-1].reply]
+
+
 def test_an_answer_is_given_once() -> None:
     subject = finished_engine()
     subject.handle(said("Who owns the mailbox?"))
