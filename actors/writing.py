@@ -13,8 +13,10 @@ import trio
 
 from actors.supervisor import attempt
 from evaa.computing import in_a_thread
-from evaa.documents import drafting, export
+from evaa.documents import drafting
 from evaa.documents.desk import IN_SILENCE
+from evaa.documents.export import Exported as File
+from evaa.documents.export import NotExported, render
 from protocols.documents import Piece
 from protocols.frontend import ErrorFrame, Exported, ExportFormat, ServerFrame
 from protocols.messages import Message, Render, Reviewed, Write, Wrote
@@ -173,17 +175,17 @@ class Writing:
         documents = task.record.documents
         assert documents is not None
         assert documents.summary is not None
-        make = partial(export.render, task.brd, documents.summary, task.record.interview.turns, task.form)
+        make = partial(render, task.brd, documents.summary, task.record.interview.turns, task.form)
         file = await self._attempt(partial(self._rendered, make, task.form), None)
         if file is None:
             return ErrorFrame(code="internal", message=NO_FILE, retryable=False)
         data = file.data if task.form == "docx" else file.data.decode()
         return Exported(format=task.form, filename=file.filename, content_type=file.content_type, data=data)
 
-    async def _rendered(self, make: Callable[[], export.Exported], form: ExportFormat) -> export.Exported | None:
+    async def _rendered(self, make: Callable[[], File], form: ExportFormat) -> File | None:
         try:
             return await self._compute(make)
-        except export.NotExported as error:
+        except NotExported as error:
             self._log.error("documents.not_exported", form=form, reason=str(error))
             return None
 

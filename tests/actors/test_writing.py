@@ -4,7 +4,6 @@ import msgspec
 import pytest
 
 from actors.writing import NO_FILE, Writing, WritingLimits
-from evaa.documents import export
 from protocols.frontend import ErrorFrame, Exported
 from protocols.messages import Render
 from tests.actors.writers import FakeWriter
@@ -16,7 +15,7 @@ async def test_a_bug_of_a_format_costs_the_file_and_no_more(monkeypatch: pytest.
     def buggy(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(export, "render", buggy)
+    monkeypatch.setattr("actors.writing.render", buggy)
     record = finished_session()
     assert record.documents is not None
     assert record.documents.brd is not None
