@@ -80,7 +80,7 @@ class Session:
         self._declared = binding.audio
         self._language = binding.language
         self._first = deque(binding.first)
-        self._said_with_binding = sum(isinstance(frame, Text) for frame in binding.first)
+        self._said_with_binding = sum(isinstance(frame, Text) and bool(frame.text.strip()) for frame in binding.first)
         self._services = services
         self._limits = limits
         self._audio = AudioMailbox(is_open=services.stt is not None)

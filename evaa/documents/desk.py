@@ -101,9 +101,10 @@ class Desk:
             return WRITING
         return documents.answer or TAKEN_IN
 
-    def take_in(self, record: SessionRecord, reviewed: Reviewed) -> Outcome:
+    def take_in(self, record: SessionRecord, reviewed: Reviewed, *, is_attended: bool) -> Outcome:
         """It is known what the user meant, and they have the answer, or nobody waits for one.
 
+        `is_attended`: there is somebody who hears what is sent.
         What was meant of another version than the newest is asked anew.
         """
         documents, brief, review = record.documents, reviewed.brief, as_it_counts(reviewed)
@@ -111,7 +112,7 @@ class Desk:
         if documents is None or not documents.is_finished or documents.versions[-1].version != brief.brd.version:
             return self.go_on(record, tell=False)
         if review is None:
-            return self._not_understood(record, reviewed)
+            return self._not_understood(record, reviewed, is_told=is_attended)
         self._may_ask_in_silence = True
         turn = len(brief.interview.turns)
         after = documents
@@ -123,10 +124,9 @@ class Desk:
         after = _replace(after, read_up_to_turn=turn, answer=answer_to(review) if brief.turn == IN_SILENCE else "")
         return self.go_on(_replace(record, documents=after), tell=is_news)
 
-    def _not_understood(self, record: SessionRecord, reviewed: Reviewed) -> Outcome:
+    def _not_understood(self, record: SessionRecord, reviewed: Reviewed, *, is_told: bool) -> Outcome:
         """Who asked for it is told to say it again. What nobody will ever understand is not asked about again."""
         if not reviewed.may_pass and record.documents is not None:
-            is_told = reviewed.brief.turn != IN_SILENCE
             turn = len(reviewed.brief.interview.turns)
             read = _replace(record.documents, read_up_to_turn=turn, answer="" if is_told else UNREAD)
             record = _replace(record, documents=read)

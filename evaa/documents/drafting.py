@@ -268,7 +268,7 @@ def _section(record: SessionRecord, key: str, result: Written | str) -> Section:
     previous = versions[-1].section(key).entries if versions else ()
     if isinstance(result, str):
         unmade = _correction(documents, key)
-        return Section(key, previous, _not_changed(unmade) if previous else result, unmade=unmade)
+        return Section(key, previous, _not_changed(unmade) if previous and unmade else result, unmade=unmade)
     kind = BY_KEY[key]
     checked = _checked(record, result, "entries", kind.columns)
     used = [entry.entry_id for brd in versions for entry in brd.section(key).entries]

@@ -292,6 +292,7 @@ class TurnEngine(Paperwork):
             words = views.unanswered_words(interview)
             history = exchange(words, delivered) if delivered else ()
             self._change(interview=reducer.interrupted(interview, delivered), history=history)
+            self._note_told(delivered)
         self._turn = None
 
     # --- the interviewer answers --------------------------------------------------------------------------------
@@ -366,12 +367,12 @@ class TurnEngine(Paperwork):
         words = views.unanswered_words(before)
         history = answer.history or exchange(words, answer.text, closes=closed, facts=answer.facts)
         self._change(interview=after, history=history)
-        self._note_answered(turn.number)
+        self._note_told(answer.text)
         self._save()
         store_s = self._acknowledgements.store_s
         self._do(completed(turn, answer, stage=before.stage_index + 1, closed=closed, at=written.at, store_s=store_s))
         if turn.reviewed is not None:
-            self._accept(self._desk.take_in(self.record, turn.reviewed))
+            self._accept(self._desk.take_in(self.record, turn.reviewed, is_attended=True))
         else:
             self._go_on_with_documents(tell=closed)
         while self._waiting:
@@ -382,13 +383,12 @@ class TurnEngine(Paperwork):
     def _on_reviewed(self, reviewed: Reviewed) -> None:
         """What the user meant takes effect when they have the answer."""
         if reviewed.brief.turn == IN_SILENCE:
-            self._accept(self._desk.take_in(self.record, reviewed))
+            self._accept(self._desk.take_in(self.record, reviewed, is_attended=self._is_attended))
         elif (turn := self._live(reviewed.brief.turn)) is not None and turn.phase == "asking":
             turn.reviewed = reviewed
             review = as_it_counts(reviewed)
-            answer = (
-                _answer(answer_to(review)) if review is None else _answer(answer_to(review), review.model, review.usage)
-            )
+            text = "\n\n".join(filter(None, (self._untold, answer_to(review))))
+            answer = _answer(text) if review is None else _answer(text, review.model, review.usage)
             self._answer_in_whole(turn, answer, at=reviewed.at)
 
     # --- the store ----------------------------------------------------------------------------------------------

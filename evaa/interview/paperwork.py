@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from evaa.documents import drafting
-from evaa.documents.desk import Desk, Outcome
+from evaa.documents.desk import LOOK_FIRST, Desk, Outcome
 from evaa.interview import reducer
 from evaa.interview.ledger import Ledger
 from evaa.interview.turn import LiveTurn
@@ -80,15 +80,21 @@ class Paperwork(Ledger):
     def _extend_last_reply(self) -> None:
         """The user is back: what was considered without them is answered, unless that is the reply that is owed."""
         documents, turns = self.record.documents, self.record.interview.turns
-        if documents is not None and documents.answer and turns[-1].reply:
+        if documents is not None and documents.answer and turns[-1].outcome != "superseded":
             interview = reducer.extended(self.record.interview, documents.answer)
             self._change(interview=interview, documents=drafting.told(documents))
             self._save()
 
-    def _note_answered(self, turn: int) -> None:
-        """The user has the reply to this turn; the answer that was kept for it is told."""
+    @property
+    def _untold(self) -> str:
+        """What the next answer begins with: an answer that the user did not get. Who speaks on has looked."""
+        kept = self.record.documents.answer if self.record.documents is not None else ""
+        return "" if kept == LOOK_FIRST else kept
+
+    def _note_told(self, text: str) -> None:
+        """The user has these words of a reply: an answer that was kept for them may be among them."""
         documents = self.record.documents
-        if documents is not None and documents.answer and turn <= documents.read_up_to_turn:
+        if documents is not None and documents.answer and documents.answer in text:
             self._change(documents=drafting.told(documents))
 
     # --- what the client has been given -------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def interrupted(interview: Interview, delivered: str) -> Interview:
 def extended(interview: Interview, more: str) -> Interview:
     """The last reply goes on, after a pause."""
     last = interview.turns[-1]
-    longer = msgspec.structs.replace(last, reply=f"{last.reply}\n\n{more}")
+    longer = msgspec.structs.replace(last, reply=f"{last.reply}\n\n{more}".strip())
     return msgspec.structs.replace(interview, turns=(*interview.turns[:-1], longer))
 
 
