@@ -155,3 +155,18 @@ async def test_what_comes_with_the_connection_cannot_confirm_what_the_connection
     await again.send(textPrompt="Yes, that is right", sessionId=SESSION)
     await trio.sleep(1)
     assert (await newest(evaa)).state == "confirmed"
+
+
+async def test_who_binds_without_words_has_the_version_that_comes(
+    evaa: Evaa, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    nursery.start_soon(evaa.server.finish_documents)
+    await left_behind(evaa, complete())
+    await trio.sleep(2 * LOOK_EVERY_S)
+    client = await evaa.connect(None, PLAIN)
+    await client.send(textPrompt="", sessionId=SESSION)
+    await trio.sleep(1)
+    evaa.writer.reviews = [Review("confirm", "It is confirmed.", "fake")]
+    await client.send(textPrompt="Yes, that is right")
+    await trio.sleep(1)
+    assert (await newest(evaa)).state == "confirmed"

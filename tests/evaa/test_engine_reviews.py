@@ -1,22 +1,21 @@
-"""The turn engine after the interview: files, corrections, answers, and what is looked at in silence."""
+"""The turn engine after the interview: files, corrections, and answers."""
 
 import msgspec
 import pytest
 
-from evaa.documents.desk import IN_SILENCE, LOOK_FIRST, TAKEN_IN, UNREAD, WRITING
+from evaa.documents.desk import IN_SILENCE, LOOK_FIRST, UNREAD, WRITING
 from evaa.documents.drafting import NOT_CHANGED
 from evaa.interview.engine import TurnEngine
 from evaa.llm.writing_prompt import review_message
 from protocols.documents import Section
-from protocols.frontend import Completed, ErrorFrame, Ready, Reply, WarningFrame
+from protocols.frontend import Completed, ErrorFrame, Ready, Reply
 from protocols.messages import (
-    AskAbout,
+    DeltaTaken,
     ExportAsked,
+    InterruptAsked,
     Render,
     Requested,
     Reviewed,
-    Saved,
-    Settled,
     TurnCompleted,
     Write,
 )
@@ -223,6 +222,48 @@ def test_an_answer_outlasts_what_is_said_while_the_next_version_is_in_work() -> 
     assert replies(back.greet(resumed=True, replay=False, now=9.0)) == [f"{WRITING}\n\nI see: correct."]
 
 
+def test_who_speaks_on_before_they_have_the_answer_gets_both() -> None:
+    subject, effects = spoken_meanwhile("Who owns the mailbox?")
+    subject.handle(meant(question_of(effects), "other"))
+    question = question_of(subject.handle(said("Thanks, it is right")))
+    assert replies(subject.handle(meant(question, "confirm"))) == ["I see: other.\n\nI see: confirm."]
+    tell(subject, *delivered(3))
+    question = question_of(subject.handle(said("Bye")))
+    assert replies(subject.handle(meant(question, "other"))) == ["I see: other."]
+
+
+def test_who_looked_is_not_told_to_look() -> None:
+    subject, effects = spoken_meanwhile("Yes, all good")
+    subject.handle(meant(question_of(effects), "confirm"))
+    question = question_of(subject.handle(said("Yes, now I have looked")))
+    assert replies(subject.handle(meant(question, "confirm"))) == ["I see: confirm."]
+
+
+def test_who_was_warned_is_not_told_again() -> None:
+    subject, effects = spoken_meanwhile("Hm")
+    subject.handle(Reviewed(question_of(effects), None, 1.0, may_pass=False))
+    question = question_of(subject.handle(said("50, not 40")))
+    assert replies(subject.handle(meant(question, "correct", "problem"))) == ["I see: correct."]
+
+
+def test_what_was_interrupted_before_it_was_answered_is_answered_on_reconnect() -> None:
+    subject = finished_engine()
+    subject.handle(said("Who owns the mailbox?"))
+    subject.handle(meant(question_of(subject.handle(InterruptAsked())), "other"))
+    assert replies(engine(subject.record).greet(resumed=True, replay=False, now=9.0)) == ["I see: other."]
+
+
+def test_an_answer_that_was_out_when_it_was_interrupted_is_told_once() -> None:
+    subject = finished_engine()
+    subject.handle(said("Who owns the mailbox?"))
+    alone = engine(subject.record)
+    alone.handle(meant(question_of(alone.attend_to_documents()), "other"))
+    back = engine(alone.record)
+    back.greet(resumed=True, replay=False, now=9.0)
+    tell(back, DeltaTaken(2, "I see: other."), InterruptAsked())
+    assert replies(engine(back.record).greet(resumed=True, replay=False, now=9.0)) == ["I see: other."]
+
+
 def test_no_reply_is_made_up_where_none_was_given() -> None:
     subject = finished_engine()
     subject.handle(meant(question_of(subject.handle(said("Who owns the mailbox?"))), "other"))
@@ -273,96 +314,3 @@ def test_in_silence_too_the_model_is_told_what_the_user_was_asked() -> None:
     silent = question_of(alone.attend_to_documents())
     assert (silent.turn, silent.words) == (IN_SILENCE, "Yes")
     assert '"asked":"I see: other."' in review_message(silent, 60_000).text
-
-
-# --- looking in silence -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("answer", ["other", "confirm"])
-def test_a_silent_look_that_changes_nothing_is_no_news(answer: str) -> None:
-    subject, effects = spoken_meanwhile("Thanks")
-    assert len(sent(effects, Completed)) == 1
-    effects = subject.handle(meant(question_of(effects), "other" if answer == "other" else "confirm"))
-    assert sent(effects + saved(subject, effects), Completed) == []
-
-
-def test_what_passes_is_said_and_kept_for_later() -> None:
-    subject, effects = spoken_meanwhile("Hm")
-    effects = subject.handle(Reviewed(question_of(effects), None, 1.0, may_pass=True))
-    assert [warning.message for warning in sent(effects, WarningFrame)] == [UNREAD]
-    assert of_type(effects, AskAbout) == []
-    assert subject.record.status == "drafting"
-    assert question_of(subject.handle(said("50, not 40"))).words == "Hm\n50, not 40"
-
-
-def test_what_nobody_can_understand_is_given_up_and_the_user_told_so() -> None:
-    subject, effects = spoken_meanwhile("Hm")
-    effects = subject.handle(Reviewed(question_of(effects), None, 1.0, may_pass=False))
-    assert [warning.message for warning in sent(effects, WarningFrame)] == [UNREAD]
-    assert of_type(effects, AskAbout) == []
-    assert subject.record.status == "complete"
-    assert question_of(subject.handle(said("Well"))).words == "Well"
-
-
-def test_what_nobody_could_understand_does_not_spoil_what_is_said_next() -> None:
-    subject = finished_engine()
-    question = question_of(subject.handle(said("Hm")))
-    assert replies(subject.handle(Reviewed(question, None, 1.0, may_pass=False))) == [UNREAD]
-    effects = tell(subject, *delivered(2))
-    assert (of_type(effects, AskAbout), sent(effects, WarningFrame)) == ([], [])  # they were told in the reply
-    assert question_of(subject.handle(said("Yes, it is right"))).words == "Yes, it is right"
-
-
-def test_who_comes_back_for_the_answer_is_told_that_nobody_understood() -> None:
-    subject = finished_engine()
-    subject.handle(said("Hm"))
-    alone = engine(subject.record)
-    alone.handle(Reviewed(question_of(alone.attend_to_documents()), None, 1.0, may_pass=False))
-    back = engine(alone.record)
-    assert replies(back.greet(resumed=True, replay=False, now=9.0)) == [UNREAD]
-
-
-# --- when nothing is left to be done ------------------------------------------------------------------------------
-
-
-def test_it_is_settled_when_all_is_written_read_and_durable() -> None:
-    subject, effects = drafting_engine()
-    subject.handle(said("50, not 40"))
-    alone = engine(subject.record)
-    effects = write_all(alone, alone.attend_to_documents())
-    assert of_type(effects + saved(alone, effects), Settled) == []
-    effects = alone.handle(meant(question_of(effects), "correct", "problem"))
-    assert of_type(effects + saved(alone, effects), Settled) == []
-    effects = write_all(alone, effects)
-    assert of_type(effects, Settled) == []  # it is not durable yet
-    assert len(of_type(saved(alone, effects), Settled)) == 1
-    assert alone.record.status == "complete"
-
-
-def test_what_was_read_has_to_be_durable_too() -> None:
-    subject = finished_engine()
-    subject.handle(said("Thanks"))
-    alone = engine(subject.record)
-    effects = alone.handle(meant(question_of(alone.attend_to_documents()), "other"))
-    assert of_type(effects, Settled) == []
-    assert len(of_type(saved(alone, effects), Settled)) == 1
-
-
-def test_it_is_not_settled_while_a_turn_is_live() -> None:
-    subject, effects = drafting_engine()
-    subject.handle(said("50, not 40"))  # its reply is not out yet
-    effects = write_all(subject, effects)
-    assert of_type(effects + saved(subject, effects), Settled) == []
-
-
-def test_who_comes_back_for_an_answer_without_words_gets_some() -> None:
-    subject = finished_engine()
-    subject.handle(said("Hm"))
-    alone = engine(subject.record)
-    question = question_of(alone.attend_to_documents())
-    review = meant(question, "other").review
-    assert review is not None
-    effects = alone.handle(Reviewed(question, msgspec.structs.replace(review, reply=" "), 1.0))
-    tell(alone, Saved(alone.revision, 0.0))
-    assert of_type(effects, Write) == []
-    assert replies(engine(alone.record).greet(resumed=True, replay=False, now=9.0)) == [TAKEN_IN]

@@ -252,3 +252,12 @@ def test_of_a_long_correction_that_failed_the_beginning_is_shown_and_all_is_kept
     assert isinstance(piece, Section)
     assert piece.missing == f"{NOT_CHANGED} {'x' * 300}…"
     assert piece.unmade == words
+
+
+def test_a_section_that_nobody_wanted_changed_was_not_failed_to_be_changed() -> None:
+    documents = first_version(problem=section(session(summarised()), "problem", claim(SAID, 1)))
+    documents = msgspec.structs.replace(documents, correction="x", affected=("risks",), is_in_work=True)
+    piece = drafting.piece(session(documents), Job("section", "problem"), WHY)
+    assert isinstance(piece, Section)
+    assert (piece.missing, piece.unmade) == (WHY, "")
+    assert piece.entries == brd_of(documents).section("problem").entries
