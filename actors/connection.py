@@ -15,6 +15,7 @@ from protocols.frontend import (
     AudioFormat,
     ClientFrame,
     CloseCode,
+    Completed,
     EndOfSpeech,
     ErrorFrame,
     Export,
@@ -28,7 +29,7 @@ from protocols.frontend import (
     Text,
     parse_session_id,
 )
-from protocols.messages import ExportAsked, InterruptAsked, Message, ReplayAsked, ReplyWritten, Said
+from protocols.messages import CompletedWritten, ExportAsked, InterruptAsked, Message, ReplayAsked, ReplyWritten, Said
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,6 +252,8 @@ class Writer:
             self._outbox.written()
             if isinstance(frame, Reply):
                 await self._agent.send(ReplyWritten(turn=frame.turn, at=trio.current_time()))
+            elif isinstance(frame, Completed):
+                await self._agent.send(CompletedWritten(frame.brd["version"]))
         if self._outbox.has_overflowed:
             raise EndSession(CloseCode.CLIENT_DOES_NOT_READ, "the client does not read: its outbox is full")
 

@@ -159,6 +159,12 @@ class ReplyWritten(Message, frozen=True, gc=False):
     at: float
 
 
+class CompletedWritten(Message, frozen=True, gc=False):
+    """Documents that are whole have been written to the socket: this version is with the user."""
+
+    version: int
+
+
 # --- to the agent, from the server ------------------------------------------------------------------------------
 
 

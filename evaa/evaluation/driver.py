@@ -23,6 +23,7 @@ from protocols.messages import (
     AnswerFailed,
     Ask,
     AskAbout,
+    CompletedWritten,
     Effect,
     Message,
     ReplyTaken,
@@ -165,7 +166,7 @@ class Driver:
                 self._heard = frame.response
                 return [ReplyTaken(frame.turn), ReplyWritten(frame.turn, trio.current_time())]
             case Completed():
-                return self._go_on()
+                return [CompletedWritten(frame.brd["version"]), *self._go_on()]
             case ErrorFrame():
                 self._fail(frame.message)
         return []

@@ -37,6 +37,7 @@ from protocols.messages import (
     Answered,
     AnswerFailed,
     Ask,
+    CompletedWritten,
     DeltaTaken,
     Effect,
     ExportAsked,
@@ -112,7 +113,6 @@ class TurnEngine(Paperwork):
         else:
             self._send(views.last_reply(interview))
         self._go_on_with_documents(tell=True)
-        self._said_already = 0
         return self._drain()
 
     def attend_to_documents(self) -> list[Effect]:
@@ -168,6 +168,7 @@ class TurnEngine(Paperwork):
             case PartlyHeard(text):
                 self._send(Transcript(text=text, final=False, turn=self._next_turn))
             case Said():
+                self._said_already = max(0, self._said_already - 1)
                 self._on_said(message)
             case Requested(turn, at):
                 if live := self._live(turn):
@@ -200,6 +201,8 @@ class TurnEngine(Paperwork):
                 self._on_wrote(message)
             case Reviewed():
                 self._on_reviewed(message)
+            case CompletedWritten(version):
+                self._note_given(version)
             case ExportAsked(form):
                 self._on_export(form)
         return self._drain()

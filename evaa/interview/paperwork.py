@@ -32,7 +32,7 @@ class Paperwork(Ledger):
         self._turn: LiveTurn | None = None
         self._waiting: deque[Said] = deque()
         self._is_attended = True
-        self._said_already = 0
+        self._said_already = 0  # what came with the connection, and is still to be told
         self._desk = Desk(wall_ms=wall_ms)
         self._durable_revision = revision
         self._news: deque[_News] = deque()
@@ -113,19 +113,17 @@ class Paperwork(Ledger):
         while self._news and (is_troubled or self._news[0].needed <= self._durable_revision):
             news = self._news.popleft()
             self._do(news.effect)
-            if news.brd is not None:
-                self._handed_over = news.brd
-                self._note_given(news.brd)
+            self._handed_over = news.brd or self._handed_over
 
-    def _note_given(self, brd: Brd) -> None:
-        """What the user said by now, they said without having it."""
+    def _note_given(self, version: int) -> None:
+        """The user has this version from now on; what they said by now, they said without it."""
         documents = self.record.documents
-        if self._is_attended and documents is not None and documents.versions[-1].version == brd.version:
-            given = drafting.given(documents, after_turn=self._next_turn - 1 + self._said_already)
-            if given is not documents:
-                self._change(documents=given)
-                self._save()
-                self._handed_over = given.brd
+        if documents is None or documents.versions[-1].version != version:
+            return
+        given = drafting.given(documents, after_turn=self._next_turn - 1 + self._said_already)
+        if given is not documents:
+            self._change(documents=given)
+            self._save()
 
     def _on_export(self, form: ExportFormat) -> None:
         if (brd := self._handed_over) is None:

@@ -170,3 +170,17 @@ async def test_who_binds_without_words_has_the_version_that_comes(
     await client.send(textPrompt="Yes, that is right")
     await trio.sleep(1)
     assert (await newest(evaa)).state == "confirmed"
+
+
+async def test_what_never_left_cannot_be_confirmed(evaa: Evaa, autojump_clock: MockClock) -> None:
+    evaa.writer.delay_s = 1.0
+    client = await interviewed(evaa)
+    client.wire.stall()  # nothing gets through to them any more
+    await trio.sleep(30)
+    await evaa.gone()
+    assert not any(frame.kind == "completed" for frame in client.everything)
+    evaa.writer.reviews = [Review("confirm", "It is confirmed.", "fake")]
+    back = await evaa.connect(None, PLAIN)
+    await back.send(textPrompt="Yes, go on", sessionId=SESSION)
+    await trio.sleep(20)
+    assert (await newest(evaa)).state == "draft"

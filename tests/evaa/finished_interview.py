@@ -6,8 +6,20 @@ from evaa.documents import drafting
 from evaa.documents.catalogue import BY_KEY, TEXT
 from evaa.interview.engine import TurnEngine
 from protocols.documents import Brd
-from protocols.frontend import Reply
-from protocols.messages import AskAbout, Effect, Message, ReplyTaken, ReplyWritten, Reviewed, Save, Saved, Write, Wrote
+from protocols.frontend import Completed, Reply
+from protocols.messages import (
+    AskAbout,
+    CompletedWritten,
+    Effect,
+    Message,
+    ReplyTaken,
+    ReplyWritten,
+    Reviewed,
+    Save,
+    Saved,
+    Write,
+    Wrote,
+)
 from protocols.records import SessionRecord
 from protocols.writing import DraftEntry, Intent, Review, ReviewBrief, Written
 from tests.evaa.interviews import answer, converse, engine, of_type, record, said, sent, tell
@@ -34,9 +46,19 @@ def finished_session() -> SessionRecord:
 
 def finished_engine() -> TurnEngine:
     """A client is back at a session with the first version of its documents."""
-    subject = engine(finished_session())
-    subject.greet(resumed=True, replay=False, now=0.0)
+    return joined(finished_session())
+
+
+def joined(record: SessionRecord, *, said_already: int = 0) -> TurnEngine:
+    """A client is back, and has what it is sent."""
+    subject = engine(record)
+    received(subject, subject.greet(resumed=True, replay=False, now=0.0, said_already=said_already))
     return subject
+
+
+def received(subject: TurnEngine, effects: Sequence[Effect]) -> list[Effect]:
+    """The documents among what was sent have been written to the socket."""
+    return tell(subject, *(CompletedWritten(frame.brd["version"]) for frame in sent(effects, Completed)))
 
 
 def wrote(task: Write, words: str = "We type 40 invoices") -> Wrote:
@@ -85,7 +107,8 @@ def delivered(turn: int) -> tuple[Message, Message]:
 
 def saved(subject: TurnEngine, effects: Sequence[Effect]) -> list[Effect]:
     """The store has the newest of what was to be saved."""
-    return tell(subject, Saved(of_type(effects, Save)[-1].revision, 0.01))
+    told = tell(subject, Saved(of_type(effects, Save)[-1].revision, 0.01))
+    return [*told, *received(subject, told)]
 
 
 def newest(subject: TurnEngine) -> Brd:

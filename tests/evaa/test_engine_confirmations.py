@@ -7,6 +7,8 @@ from protocols.messages import (
     ReplyTaken,
     ReplyWritten,
     Reviewed,
+    Save,
+    Saved,
 )
 from tests.evaa.finished_interview import (
     corrected,
@@ -14,15 +16,17 @@ from tests.evaa.finished_interview import (
     drafting_engine,
     finished_engine,
     finished_session,
+    joined,
     meant,
     newest,
     question_of,
+    received,
     replies,
     saved,
     spoken_meanwhile,
     write_all,
 )
-from tests.evaa.interviews import engine, said, sent, tell
+from tests.evaa.interviews import engine, of_type, said, sent, tell
 
 
 def test_a_yes_said_before_the_version_was_there_does_not_confirm_it_on_reconnect() -> None:
@@ -114,9 +118,21 @@ def test_nor_one_between_two_versions() -> None:
     assert replies(subject.handle(meant(question, "confirm"))) == [LOOK_FIRST]
 
 
+def test_nor_one_that_was_said_before_the_version_was_sent() -> None:
+    subject, effects = drafting_engine()
+    effects = write_all(subject, effects)
+    effects = tell(subject, Saved(of_type(effects, Save)[-1].revision, 0.01))
+    assert len(sent(effects, Completed)) == 1  # it is on its way, as far as the network lets it
+    question = question_of(subject.handle(said("Yes, go on")))
+    assert replies(subject.handle(meant(question, "confirm"))) == [LOOK_FIRST]
+    received(subject, effects)
+    tell(subject, *delivered(2))
+    question = question_of(subject.handle(said("Yes, now I have it")))
+    assert replies(subject.handle(meant(question, "confirm"))) == ["I see: confirm."]
+
+
 def test_what_came_with_the_connection_counts_once() -> None:
-    subject = engine(finished_session())
-    subject.greet(resumed=True, replay=False, now=0.0, said_already=1)
+    subject = joined(finished_session(), said_already=1)
     corrected(subject, 2, "50, not 40", "problem")
     question = question_of(subject.handle(said("Yes")))
     assert replies(subject.handle(meant(question, "confirm"))) == ["I see: confirm."]
@@ -125,14 +141,12 @@ def test_what_came_with_the_connection_counts_once() -> None:
 def test_nor_one_that_came_before_the_version_though_together_with_the_connection() -> None:
     subject, _ = drafting_engine()
     alone = engine(subject.record)
-    saved(alone, write_all(alone, alone.attend_to_documents()))
-    back = engine(alone.record)
-    back.greet(resumed=True, replay=False, now=9.0, said_already=1)
+    write_all(alone, alone.attend_to_documents())
+    back = joined(alone.record, said_already=1)
     question = question_of(back.handle(said("Yes, go on")))
     assert replies(back.handle(meant(question, "confirm"))) == [LOOK_FIRST]
     tell(back, *delivered(2))
-    again = engine(back.record)  # once they have it, their words may come together with a connection
-    again.greet(resumed=True, replay=False, now=9.0, said_already=1)
+    again = joined(back.record, said_already=1)  # once they have it, their words may come with a connection
     question = question_of(again.handle(said("Yes, that is right")))
     assert replies(again.handle(meant(question, "confirm"))) == ["I see: confirm."]
 

@@ -17,6 +17,7 @@ from tests.evaa.finished_interview import (
     meant,
     newest,
     question_of,
+    received,
     saved,
     write_all,
     wrote,
@@ -37,7 +38,7 @@ def test_whole_documents_are_handed_over_once_they_are_durable() -> None:
     assert completed.brd["version"] == 1
     assert last.record.documents is not None
     assert last.record.documents.is_finished
-    (given,) = of_type(effects, Save)
+    (given,) = of_type(received(subject, effects), Save)
     assert given.record.documents is not None
     assert given.record.documents.versions[-1].given_after_turn == 1
 
