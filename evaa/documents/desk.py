@@ -104,8 +104,7 @@ class Desk:
     def take_in(self, record: SessionRecord, reviewed: Reviewed, *, is_attended: bool) -> Outcome:
         """It is known what the user meant, and they have the answer, or nobody waits for one.
 
-        `is_attended`: there is somebody who hears what is sent.
-        What was meant of another version than the newest is asked anew.
+        What was meant of another version than the newest is asked anew. `is_attended`: somebody hears what is sent.
         """
         documents, brief, review = record.documents, reviewed.brief, as_it_counts(reviewed)
         self._is_asking_in_silence &= brief.turn != IN_SILENCE

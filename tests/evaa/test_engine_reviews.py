@@ -20,6 +20,7 @@ from protocols.messages import (
     Write,
 )
 from protocols.ports import Usage
+from protocols.records import SessionRecord
 from protocols.writing import Intent
 from tests.evaa.finished_interview import (
     NOT_HAD,
@@ -166,6 +167,15 @@ def test_what_is_missing_is_not_told_of_corrections_of_something_else() -> None:
 # --- answers ------------------------------------------------------------------------------------------------------
 
 
+def considered_in_absence() -> SessionRecord:
+    """The user asked something of the documents and was gone; the answer is "I see: other."."""
+    subject = finished_engine()
+    subject.handle(said("Who owns the mailbox?"))
+    alone = engine(subject.record)
+    alone.handle(meant(question_of(alone.attend_to_documents()), "other"))
+    return alone.record
+
+
 def test_a_question_that_was_looked_at_unattended_is_answered_on_reconnect() -> None:
     subject = finished_engine()
     subject.handle(said("Who owns the mailbox?"))  # and the connection is lost
@@ -194,11 +204,7 @@ def test_who_was_put_off_and_left_finds_the_answer(intent: Intent | None, answer
 
 
 def test_who_has_had_the_answer_is_not_given_it_again() -> None:
-    subject = finished_engine()
-    subject.handle(said("Who owns the mailbox?"))
-    alone = engine(subject.record)
-    alone.handle(meant(question_of(alone.attend_to_documents()), "other"))
-    back = engine(alone.record)
+    back = engine(considered_in_absence())
     back.greet(resumed=True, replay=False, now=9.0)
     tell(back, *delivered(2))
     assert replies(engine(back.record).greet(resumed=True, replay=False, now=9.0)) == ["I see: other."]
@@ -254,11 +260,7 @@ def test_what_was_interrupted_before_it_was_answered_is_answered_on_reconnect() 
 
 
 def test_an_answer_that_was_out_when_it_was_interrupted_is_told_once() -> None:
-    subject = finished_engine()
-    subject.handle(said("Who owns the mailbox?"))
-    alone = engine(subject.record)
-    alone.handle(meant(question_of(alone.attend_to_documents()), "other"))
-    back = engine(alone.record)
+    back = engine(considered_in_absence())
     back.greet(resumed=True, replay=False, now=9.0)
     tell(back, DeltaTaken(2, "I see: other."), InterruptAsked())
     assert replies(engine(back.record).greet(resumed=True, replay=False, now=9.0)) == ["I see: other."]
@@ -278,11 +280,7 @@ def test_no_reply_is_made_up_where_none_was_given() -> None:
 
 
 def test_an_answer_is_given_once() -> None:
-    subject = finished_engine()
-    subject.handle(said("Who owns the mailbox?"))
-    alone = engine(subject.record)
-    alone.handle(meant(question_of(alone.attend_to_documents()), "other"))
-    back = engine(alone.record)
+    back = engine(considered_in_absence())
     back.greet(resumed=True, replay=False, now=9.0)
     tell(back, *delivered(2))
     begun = corrected(back, 3, "50, not 40", "problem")
